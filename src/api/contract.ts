@@ -1,0 +1,77 @@
+import type { Readable } from "node:stream";
+import type { ImageManifest } from "../image/manifest";
+import type { BlobSource } from "../image/local-files";
+import type { BuildLogEvent, SandboxInfo, SnapshotInfo, ExecResult, ExecRequest, FileInfo } from "./schemas";
+
+/**
+ * What a server can do for us, as functions: the client implements it over HTTP, and handlers, SDK and CLI know nothing
+ * but it. Errors are OpenComputerErrors. Lists are complete, never null.
+ */
+export interface Api {
+  /**
+   * Builds the image where it is not built yet and gives it a name.
+   *
+   * @throws conflict where the name is taken, build_failed, build_cancelled, blob_missing, file_changed
+   */
+  createSnapshot(request: CreateSnapshotRequest, options?: BuildOptions): Promise<SnapshotInfo>;
+  /** All named snapshots of the organisation, newest first. */
+  listSnapshots(options?: CallOptions): Promise<SnapshotInfo[]>;
+  /** @throws not_found */
+  getSnapshot(name: string, options?: CallOptions): Promise<SnapshotInfo>;
+  /** One that is gone is fine. Running sandboxes are not affected. */
+  deleteSnapshot(name: string, options?: CallOptions): Promise<void>;
+
+  /** Starts a sandbox from an image (built where needed), a snapshot, or neither (the base). */
+  createSandbox(request: CreateSandboxRequest, options?: BuildOptions): Promise<SandboxInfo>;
+  listSandboxes(options?: CallOptions): Promise<SandboxInfo[]>;
+  /** @throws not_found */
+  getSandbox(id: string, options?: CallOptions): Promise<SandboxInfo>;
+  /** Sets the idle timeout anew, in seconds from now; 0 is never. */
+  setSandboxTimeout(id: string, timeoutSeconds: number, options?: CallOptions): Promise<void>;
+  /** @throws not_found */
+  killSandbox(id: string, options?: CallOptions): Promise<void>;
+
+  /** Runs a command to its end. A non-zero exit code is a result, not an error. */
+  exec(id: string, request: ExecRequest, options?: CallOptions): Promise<ExecResult>;
+  readFile(id: string, path: string, options?: CallOptions): Promise<Readable>;
+  writeFile(id: string, path: string, content: string | Uint8Array | Readable, options?: CallOptions): Promise<void>;
+  listFiles(id: string, path: string, options?: CallOptions): Promise<FileInfo[]>;
+  makeDir(id: string, path: string, options?: CallOptions): Promise<void>;
+  removeFile(id: string, path: string, options?: CallOptions): Promise<void>;
+}
+
+export interface CallOptions {
+  /** Ends the call with the code `aborted`. */
+  readonly signal?: AbortSignal;
+}
+
+export interface BuildOptions extends CallOptions {
+  /** Called for each line of the build, live. */
+  readonly onBuildLog?: (event: BuildLogEvent) => void;
+}
+
+/** An image on its way to a server: what it is, and where the bytes of its files are. */
+export interface ImageUpload {
+  readonly manifest: ImageManifest;
+  /** Where to read the bytes of a digest that the server lacks; undefined where nobody knows. */
+  readonly findBlob: (digest: string) => BlobSource | undefined;
+}
+
+export interface CreateSnapshotRequest {
+  readonly name: string;
+  readonly image: ImageUpload;
+  /** Limit of each build step. Default: the server's, 30 minutes. */
+  readonly stepTimeoutSeconds?: number;
+}
+
+export interface CreateSandboxRequest {
+  readonly image?: ImageUpload;
+  readonly snapshot?: string;
+  readonly envs?: Readonly<Record<string, string>>;
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** Idle seconds after which the sandbox is stopped; 0 or absent is never. */
+  readonly timeout?: number;
+  readonly memoryMB?: number;
+  readonly cpuCount?: number;
+  readonly stepTimeoutSeconds?: number;
+}

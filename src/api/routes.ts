@@ -1,0 +1,24 @@
+/** The paths of the wire, in one place: the server mounts them, the client calls them. All are below `/api`. */
+export const routes = {
+  snapshots: "/snapshots",
+  snapshot: (name: string) => `/snapshots/${encodeURIComponent(name)}`,
+  sandboxes: "/sandboxes",
+  sandbox: (id: string) => `/sandboxes/${encodeURIComponent(id)}`,
+  sandboxTimeout: (id: string) => `${routes.sandbox(id)}/timeout`,
+  execRun: (id: string) => `${routes.sandbox(id)}/exec/run`,
+  execRunAsync: (id: string) => `${routes.sandbox(id)}/exec/run-async`,
+  execResult: (id: string, execId: string) => `${routes.sandbox(id)}/exec/${encodeURIComponent(execId)}/result`,
+  files: (id: string, path: string) => `${routes.sandbox(id)}/files?path=${encodeURIComponent(path)}`,
+  filesList: (id: string, path: string) => `${routes.sandbox(id)}/files/list?path=${encodeURIComponent(path)}`,
+  filesMkdir: (id: string, path: string) => `${routes.sandbox(id)}/files/mkdir?path=${encodeURIComponent(path)}`,
+  /** Ours: `POST {digests}` answers `{missing}`. */
+  blobsMissing: "/blobs/missing",
+  /** Ours: `PUT` the raw bytes; the server verifies them against the digest. */
+  blob: (digest: string) => `/blobs/${encodeURIComponent(digest)}`,
+  /** Ours: the log of a snapshot's build, live or past, as the SSE of the create call. `?from=N` skips N events. */
+  snapshotLog: (name: string) => `${routes.snapshot(name)}/log`,
+  /** Ours: collect what nothing needs. */
+  collect: "/gc",
+  /** Ours: engine, runtime, base, version. */
+  info: "/info",
+} as const;

@@ -1,0 +1,113 @@
+import { z } from "zod";
+import { digestSchema, envSchema } from "../image/step";
+
+/**
+ * The wire, both ways: OpenComputer's records and requests, and our additions to them (marked). Requests are closed,
+ * answers are open: a newer server may say more than we know.
+ */
+
+/** A snapshot's name: what fits into one URL segment on every client. */
+export const snapshotNameSchema = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/,
+    "must be 1 to 128 letters, digits, '.', '_' or '-', beginning with a letter or digit (no '/' and no spaces)",
+  );
+
+export const snapshotStatusSchema = z.enum(["building", "ready", "failed"]);
+
+export const snapshotInfoSchema = z.object({
+  id: z.string(),
+  name: z.string(),
+  status: snapshotStatusSchema,
+  /** 64 hex digits; the hosted service appends `:named:<name>`, which the client cuts off. */
+  contentHash: z.string(),
+  checkpointId: z.string().optional(),
+  manifest: z.unknown(),
+  createdAt: z.string(),
+  lastUsedAt: z.string().optional(),
+  /** Ours: why the build failed. */
+  error: z.string().optional(),
+});
+export type SnapshotInfo = z.infer<typeof snapshotInfoSchema>;
+
+export const sandboxInfoSchema = z.object({
+  sandboxID: z.string(),
+  status: z.string(),
+  templateID: z.string().optional(),
+  /** Ours: the snapshot's name, where it was created from one. */
+  snapshot: z.string().optional(),
+  fromCheckpointId: z.string().optional(),
+  metadata: z.record(z.string(), z.string()).optional(),
+  cpuCount: z.number().optional(),
+  memoryMB: z.number().optional(),
+  startedAt: z.string().optional(),
+  /** When the idle timeout will stop it, as things stand; absent where it has none. */
+  endAt: z.string().nullish(),
+  /** Ours: idle seconds; 0 is never. */
+  timeout: z.number().optional(),
+});
+export type SandboxInfo = z.infer<typeof sandboxInfoSchema>;
+
+const timeoutSecondsSchema = z.int().min(0).max(31_536_000);
+export const stepTimeoutSecondsSchema = z.int().min(1).max(86_400);
+
+export const createSandboxFieldsSchema = {
+  envs: envSchema.optional(),
+  metadata: z.record(z.string().min(1), z.string()).optional(),
+  timeout: timeoutSecondsSchema.optional(),
+  memoryMB: z.int().min(64).max(1_048_576).optional(),
+  cpuCount: z.number().min(0.1).max(256).optional(),
+  stepTimeoutSeconds: stepTimeoutSecondsSchema.optional(),
+};
+
+export const setTimeoutRequestSchema = z.object({ timeout: timeoutSecondsSchema });
+
+export const buildLogEventSchema = z.object({
+  step: z.number(),
+  type: z.string(),
+  message: z.string(),
+  /** Ours: set on lines that a command printed. */
+  stream: z.enum(["stdout", "stderr"]).optional(),
+});
+export type BuildLogEvent = z.infer<typeof buildLogEventSchema>;
+
+export const execRequestSchema = z.object({
+  cmd: z.string().min(1, "cmd is required"),
+  args: z.array(z.string()).optional(),
+  envs: envSchema.optional(),
+  cwd: z.string().optional(),
+  /** Seconds; 0 is no limit. Default 60, as upstream's clients send. */
+  timeout: z.number().min(0).max(86_400).optional(),
+});
+export type ExecRequest = z.infer<typeof execRequestSchema>;
+
+export const execResultSchema = z.object({
+  exitCode: z.number(),
+  stdout: z.string(),
+  stderr: z.string(),
+  truncated: z.boolean().optional(),
+});
+export type ExecResult = z.infer<typeof execResultSchema>;
+
+export const fileInfoSchema = z.object({
+  name: z.string(),
+  path: z.string(),
+  isDir: z.boolean(),
+  size: z.number().default(0),
+});
+export type FileInfo = z.infer<typeof fileInfoSchema>;
+
+/** Ours: which of these bytes does the server lack? */
+export const missingBlobsRequestSchema = z.object({ digests: z.array(digestSchema).max(100_000) });
+export const missingBlobsResponseSchema = z.object({ missing: z.array(digestSchema) });
+
+/** The embedded server's visiting card, `server.json` in the home, mode 0600. */
+export const serverCardSchema = z.object({
+  url: z.string(),
+  apiKey: z.string(),
+  pid: z.int(),
+  version: z.string(),
+});
+export type ServerCard = z.infer<typeof serverCardSchema>;
+

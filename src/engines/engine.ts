@@ -1,0 +1,175 @@
+import type { Readable } from "node:stream";
+import type { ImageManifest } from "../image/manifest";
+
+/**
+ * What builds images and runs sandboxes. One engine serves one server; the interface is told in the order of its life:
+ * start, build, create, use, destroy, collect, stop. Every method takes an AbortSignal, cleans up after itself when it
+ * fails, and may be called again after a crash. What an engine cannot do it answers with the code `unsupported`.
+ *
+ * `test/engines/engine-suite.ts` is the law: every engine passes it.
+ */
+export interface Engine {
+  /** `local`, later `docker` and `kubernetes`. */
+  readonly name: string;
+
+  /**
+   * Makes the engine ready: checks its requirements, resolves the base (the first time this takes minutes), and removes
+   * what a crashed predecessor left: half-built layers, mounts, namespaces and sandboxes that are not in `knownSandboxes`.
+   *
+   * @throws requirement_missing with what to install
+   */
+  start(options: StartOptions): Promise<void>;
+
+  /** Facts for people and `doctor`. Only after {@link start}. */
+  describe(): EngineInfo;
+
+  /** Step keys of a manifest on this engine, and how many of them, counted from the first, are already built. */
+  plan(manifest: ImageManifest): Promise<BuildPlan>;
+
+  /**
+   * Builds what is not built yet, step by step, and returns the checkpoint. Layers of the steps that passed stay when a
+   * later one fails or the signal fires; nothing half-built becomes visible.
+   *
+   * @throws build_failed with `details` {step, stepType, summary, exitCode, lastLines}; build_cancelled; blob_missing
+   */
+  build(request: BuildRequest): Promise<Checkpoint>;
+
+  /** True where every layer of the checkpoint is there. */
+  hasCheckpoint(checkpoint: Checkpoint): Promise<boolean>;
+
+  /** Starts a sandbox; it answers {@link exec} when this resolves. A failed create leaves nothing. */
+  createSandbox(spec: SandboxSpec, signal: AbortSignal): Promise<void>;
+
+  /** Whether the sandbox still runs; `stopped` also where the engine never heard of it. */
+  sandboxStatus(id: string): Promise<"running" | "stopped">;
+
+  /** Starts a command. The promise resolves when it runs; {@link Execution.result} when it is over. */
+  exec(id: string, spec: ExecSpec): Promise<Execution>;
+
+  /** The bytes of a file. @throws not_found, or invalid_input for a directory */
+  readFile(id: string, path: string, signal: AbortSignal): Promise<Readable>;
+
+  /**
+   * Writes a file whole or not at all: parents are made (0755), an existing file keeps its mode, a new one has 0644
+   * and belongs to the owner of the directory it is put into.
+   */
+  writeFile(id: string, path: string, content: Readable, signal: AbortSignal): Promise<void>;
+
+  /** The entries of a directory, sorted by name. @throws not_found, or invalid_input for a file */
+  listFiles(id: string, path: string, signal: AbortSignal): Promise<FileEntry[]>;
+
+  /** Makes a directory and its parents; one that is there is fine. */
+  makeDir(id: string, path: string, signal: AbortSignal): Promise<void>;
+
+  /** Removes a file or a whole directory; one that is not there is fine. */
+  removeFile(id: string, path: string, signal: AbortSignal): Promise<void>;
+
+  /** Ends all processes and frees everything the sandbox had. One that is gone is fine. */
+  destroySandbox(id: string): Promise<void>;
+
+  /** Removes every layer that none of these checkpoints needs and no build or sandbox uses. */
+  collect(live: readonly Checkpoint[]): Promise<{ layers: number; sizeBytes: number }>;
+
+  /** Lets go of timers and handles. Sandboxes run on; the next start adopts them. */
+  stop(): Promise<void>;
+}
+
+export interface StartOptions {
+  /** Ids of sandboxes that the server's records call running; all others are removed. */
+  readonly knownSandboxes: readonly string[];
+  /** Progress of slow parts, one line each, for a log. */
+  readonly onProgress: (line: string) => void;
+  readonly signal: AbortSignal;
+}
+
+export interface EngineInfo {
+  readonly engine: string;
+  /** For example `runsc` or `runc`. */
+  readonly runtime: string;
+  readonly runtimeVersion: string;
+  /** For people: `Ubuntu 22.04 (jammy)`. */
+  readonly base: string;
+  /** Digest of what the base contains, 64 hex digits. */
+  readonly baseDigest: string;
+}
+
+export interface BuildPlan {
+  /** One key a step. */
+  readonly keys: readonly string[];
+  /** Length of the longest built prefix, 0 to `keys.length`. */
+  readonly cached: number;
+}
+
+export interface BuildRequest {
+  readonly manifest: ImageManifest;
+  /** Opens the bytes of a digest. @throws blob_missing */
+  readonly openBlob: (digest: string) => Promise<Readable>;
+  readonly onLog: (event: BuildEvent) => void;
+  /** Limit of each step. */
+  readonly stepTimeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** One line of a build's life. Steps are counted from 1; 0 is before the first. */
+export interface BuildEvent {
+  readonly step: number;
+  /** A step type, or `build`, `cache_hit`, `checkpoint`, `resolve`, `create`. */
+  readonly type: string;
+  readonly message: string;
+  /** Set on lines that a command printed. */
+  readonly stream?: "stdout" | "stderr";
+}
+
+/** What a sandbox starts from. Plain JSON: the server stores it and hands it back. */
+export interface Checkpoint {
+  /** Layer keys, lowest first; the first is the base. */
+  readonly layers: readonly string[];
+  /** Environment of the image's `env` steps. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Default working directory, where a `workdir` step set one. */
+  readonly workdir: string | null;
+}
+
+export interface SandboxSpec {
+  readonly id: string;
+  readonly checkpoint: Checkpoint;
+  readonly memoryMB: number;
+  readonly cpuCount: number;
+}
+
+export interface ExecSpec {
+  /** Program and arguments; looked up on PATH inside. Never through a shell unless the caller names one. */
+  readonly argv: readonly [string, ...string[]];
+  /** The whole environment but PATH, HOME, USER and their like, which the engine adds where they are missing. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Absolute; null is the user's home. @throws invalid_input where it is no directory */
+  readonly cwd: string | null;
+  readonly user: "sandbox" | "root";
+  /** The process group is killed when it runs out; 0 is no limit. */
+  readonly timeoutMs: number;
+  /** Piped in, then closed; absent is an empty stdin. */
+  readonly stdin?: Readable;
+  readonly signal?: AbortSignal;
+}
+
+export interface Execution {
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  /** Settles after both streams ended. Never rejects because of what the command did. */
+  readonly result: Promise<ExecOutcome>;
+  /** Sends a signal (number) to the process group. */
+  kill(signal: number): Promise<void>;
+}
+
+export interface ExecOutcome {
+  /** 0 to 255, or -1 where a signal or the timeout ended it. */
+  readonly exitCode: number;
+  readonly timedOut: boolean;
+}
+
+export interface FileEntry {
+  readonly name: string;
+  readonly path: string;
+  readonly isDir: boolean;
+  readonly sizeBytes: number;
+}
