@@ -105,7 +105,9 @@ export function isOpenComputerError(error: unknown, code?: ErrorCode): error is 
 export function invalidInput(what: string, problems: readonly Problem[]): OpenComputerError {
   const count = problems.length === 1 ? "1 problem" : `${problems.length} problems`;
   const lines = problems.map((problem) => `  ${problem.path ? `${problem.path}: ` : ""}${problem.message}`);
-  return new OpenComputerError("invalid_input", `${what} has ${count}:\n${lines.join("\n")}`, { details: { problems } });
+  return new OpenComputerError("invalid_input", `${what} has ${count}:\n${lines.join("\n")}`, {
+    details: { problems },
+  });
 }
 
 /** An error for the wire; unknown throwables become `internal` without their inner text. */

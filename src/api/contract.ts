@@ -1,7 +1,7 @@
 import type { Readable } from "node:stream";
-import type { ImageManifest } from "../image/manifest";
 import type { BlobSource } from "../image/local-files";
-import type { BuildLogEvent, SandboxInfo, SnapshotInfo, ExecResult, ExecRequest, FileInfo } from "./schemas";
+import type { ImageManifest } from "../image/manifest";
+import type { BuildLogEvent, ExecRequest, ExecResult, FileInfo, SandboxInfo, SnapshotInfo } from "./schemas";
 
 /**
  * What a server can do for us, as functions: the client implements it over HTTP, and handlers, SDK and CLI know nothing

@@ -110,4 +110,3 @@ export const serverCardSchema = z.object({
   version: z.string(),
 });
 export type ServerCard = z.infer<typeof serverCardSchema>;
-
