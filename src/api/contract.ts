@@ -40,6 +40,25 @@ export interface Api {
   removeFile(id: string, path: string, options?: CallOptions): Promise<void>;
 }
 
+/** What our own server offers beyond the wire that the hosted one speaks (it answers these with not_found). */
+export interface ServerApi extends Api {
+  /** What answers, and what it builds on. */
+  info(options?: CallOptions): Promise<ServerInfo>;
+  /** Removes layers and files that nothing needs. */
+  collect(options?: CallOptions): Promise<Collected>;
+  /**
+   * The log of a snapshot's build, past lines first, then live; resolves when the build is over.
+   *
+   * @throws not_found; the build's own error where it failed
+   */
+  followSnapshotLog(name: string, options?: FollowOptions): Promise<SnapshotInfo>;
+}
+
+export interface FollowOptions extends BuildOptions {
+  /** How many lines to pass over. Default 0. */
+  readonly from?: number;
+}
+
 export interface CallOptions {
   /** Ends the call with the code `aborted`. */
   readonly signal?: AbortSignal;

@@ -16,7 +16,7 @@ export const routes = {
   /** Ours: `PUT` the raw bytes; the server verifies them against the digest. */
   blob: (digest: string) => `/blobs/${encodeURIComponent(digest)}`,
   /** Ours: the log of a snapshot's build, live or past, as the SSE of the create call. `?from=N` skips N events. */
-  snapshotLog: (name: string) => `${routes.snapshot(name)}/log`,
+  snapshotLog: (name: string, from = 0) => `${routes.snapshot(name)}/log${from > 0 ? `?from=${from}` : ""}`,
   /** Ours: collect what nothing needs. */
   collect: "/gc",
   /** Ours: engine, runtime, base, version. */

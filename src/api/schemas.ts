@@ -90,6 +90,19 @@ export const execResultSchema = z.object({
 });
 export type ExecResult = z.infer<typeof execResultSchema>;
 
+/** The answer to run-async while the command still runs; one that is over is answered with its result at once. */
+export const execStartedSchema = z.object({ execId: z.string(), running: z.literal(true) });
+
+/** What a poll for the result says. `exitCode` is there once `running` is false, or `error` where it never ran. */
+export const execProgressSchema = z.object({
+  running: z.boolean(),
+  exitCode: z.number().optional(),
+  stdout: z.string().default(""),
+  stderr: z.string().default(""),
+  truncated: z.boolean().optional(),
+  error: z.string().optional(),
+});
+
 export const fileInfoSchema = z.object({
   name: z.string(),
   path: z.string(),
@@ -101,6 +114,21 @@ export type FileInfo = z.infer<typeof fileInfoSchema>;
 /** Ours: which of these bytes does the server lack? */
 export const missingBlobsRequestSchema = z.object({ digests: z.array(digestSchema).max(100_000) });
 export const missingBlobsResponseSchema = z.object({ missing: z.array(digestSchema) });
+
+/** Ours: what answers, and what it builds on. Asking for it also proves that the key is good. */
+export const serverInfoSchema = z.object({
+  version: z.string(),
+  engine: z.string(),
+  runtime: z.string(),
+  runtimeVersion: z.string(),
+  base: z.string(),
+  baseDigest: z.string(),
+});
+export type ServerInfo = z.infer<typeof serverInfoSchema>;
+
+/** Ours: what a collection removed. */
+export const collectedSchema = z.object({ layers: z.number(), blobs: z.number().default(0), sizeBytes: z.number() });
+export type Collected = z.infer<typeof collectedSchema>;
 
 /** The embedded server's visiting card, `server.json` in the home, mode 0600. */
 export const serverCardSchema = z.object({
