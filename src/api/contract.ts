@@ -1,7 +1,16 @@
 import type { Readable } from "node:stream";
 import type { BlobSource } from "../image/local-files";
 import type { ImageManifest } from "../image/manifest";
-import type { BuildLogEvent, ExecRequest, ExecResult, FileInfo, SandboxInfo, SnapshotInfo } from "./schemas";
+import type {
+  BuildLogEvent,
+  Collected,
+  ExecRequest,
+  ExecResult,
+  FileInfo,
+  SandboxInfo,
+  ServerInfo,
+  SnapshotInfo,
+} from "./schemas";
 
 /**
  * What a server can do for us, as functions: the client implements it over HTTP, and handlers, SDK and CLI know nothing

@@ -3,25 +3,36 @@ import { type ErrorJson, OpenComputerError } from "../errors";
 import { type BuildLogEvent, buildLogEventSchema } from "./schemas";
 
 /**
- * The build stream, both ways: `build_log` any number of times, then `result` or `error`, nothing after it.
- * The official clients split on LF LF only, want a space after the colon and JSON on one line: so we write it.
- * Reading is as tolerant as the SSE standard: any line ending, chunks cut anywhere, comments, unknown events.
+ * Server-sent events as OpenComputer's wire has them: `event: <name>`, one `data: <JSON>` line, a blank line; LF only.
+ * The official clients split at blank lines and read nothing else, so the encoder keeps to exactly this.
  */
+
+/** A comment that keeps proxies and read timeouts quiet; clients skip it. */
+export const KEEPALIVE = ": keepalive\n\n";
+
+/** Seconds between two signs of life on a quiet stream: the shortest read timeout of an official client is 30. */
+export const KEEPALIVE_SECONDS = 15;
+
+/** The events of a build: any number of `build_log`, then one `result` or `error`. */
+export type BuildEventName = "build_log" | "result" | "error";
+
+/**
+ * One event as text. The data stands on one line, whatever is in it: JSON escapes line breaks.
+ *
+ * @example encodeEvent("error", { error: "no" }) // 'event: error\ndata: {"error":"no"}\n\n'
+ */
+export function encodeEvent(name: BuildEventName, data: unknown): string {
+  return `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
+}
+
+/** One event as it was read. */
 export type StreamEvent =
   | { readonly kind: "build_log"; readonly data: BuildLogEvent }
   | { readonly kind: "error"; readonly data: ErrorJson }
   | { readonly kind: "result"; readonly data: unknown };
 
-/** A sign of life for proxies and for clients that give up on a silent stream; at least every 15 seconds. */
-export const KEEPALIVE = ": keepalive\n\n";
-
-/** The text of one event, its blank line included. */
-export function encodeEvent(event: StreamEvent): string {
-  return `event: ${event.kind}\ndata: ${JSON.stringify(event.data)}\n\n`;
-}
-
 /**
- * The events of a stream of bytes, as they come. Events of a kind that is not known are passed over; one that the
+ * The events of a stream of bytes, as they come. Reading is as tolerant as the SSE standard: any line ending, chunks cut anywhere, comments. Events of a kind that is not known are passed over; one that the
  * stream's end cuts off is not an event.
  *
  * @throws protocol where the data of an event is not what its kind promises
