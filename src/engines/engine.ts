@@ -103,11 +103,17 @@ export interface BuildPlan {
 export interface BuildRequest {
   readonly manifest: ImageManifest;
   /** Opens the bytes of a digest. @throws blob_missing */
-  readonly openBlob: (digest: string) => Promise<Readable>;
+  readonly openBlob: (digest: string) => Promise<OpenedBlob>;
   readonly onLog: (event: BuildEvent) => void;
   /** Limit of each step. */
   readonly stepTimeoutMs: number;
   readonly signal: AbortSignal;
+}
+
+/** Bytes on their way into a layer; the size is needed up front, because a tar header has it. */
+export interface OpenedBlob {
+  readonly sizeBytes: number;
+  readonly stream: Readable;
 }
 
 /** One line of a build's life. Steps are counted from 1; 0 is before the first. */
@@ -162,7 +168,10 @@ export interface Execution {
 }
 
 export interface ExecOutcome {
-  /** 0 to 255, or -1 where a signal or the timeout ended it. */
+  /**
+   * 0 to 255, or -1 where the timeout or a signal to the whole process group ended it. A command that a signal of its own
+   * ended reads 128 + signal, as in a shell (137 where it used up the memory).
+   */
   readonly exitCode: number;
   readonly timedOut: boolean;
 }
