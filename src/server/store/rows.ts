@@ -1,0 +1,130 @@
+import type { Insertable, Selectable } from "kysely";
+import type { BuildRow, CheckpointRow, ImageRow, SandboxRow, SnapshotRow } from "./store";
+import type { Tables } from "./tables";
+
+/** Rows as the program knows them, from and to rows as the tables have them. */
+
+export function toCheckpoint(row: Selectable<Tables["checkpoints"]>): CheckpointRow {
+  return {
+    id: row.id,
+    contentHash: row.content_hash,
+    checkpoint: JSON.parse(row.checkpoint),
+    baseDigest: row.base_digest,
+    buildId: row.build_id,
+    createdAt: row.created_at,
+  };
+}
+
+export function fromCheckpoint(orgId: string, row: CheckpointRow): Insertable<Tables["checkpoints"]> {
+  return {
+    id: row.id,
+    org_id: orgId,
+    content_hash: row.contentHash,
+    checkpoint: JSON.stringify(row.checkpoint),
+    base_digest: row.baseDigest,
+    build_id: row.buildId,
+    created_at: row.createdAt,
+  };
+}
+
+export function toImage(row: Selectable<Tables["images"]>): ImageRow {
+  return {
+    contentHash: row.content_hash,
+    manifest: JSON.parse(row.manifest),
+    checkpointId: row.checkpoint_id,
+    createdAt: row.created_at,
+  };
+}
+
+export function toSnapshot(row: Selectable<Tables["snapshots"]>): SnapshotRow {
+  return {
+    id: row.id,
+    name: row.name,
+    status: row.status,
+    contentHash: row.content_hash,
+    manifest: JSON.parse(row.manifest),
+    checkpointId: row.checkpoint_id,
+    buildId: row.build_id,
+    error: row.error === null ? null : JSON.parse(row.error),
+    createdAt: row.created_at,
+    lastUsedAt: row.last_used_at,
+  };
+}
+
+export function fromSnapshot(orgId: string, row: SnapshotRow): Insertable<Tables["snapshots"]> {
+  return {
+    id: row.id,
+    org_id: orgId,
+    name: row.name,
+    status: row.status,
+    content_hash: row.contentHash,
+    manifest: JSON.stringify(row.manifest),
+    checkpoint_id: row.checkpointId,
+    build_id: row.buildId,
+    error: row.error === null ? null : JSON.stringify(row.error),
+    created_at: row.createdAt,
+    last_used_at: row.lastUsedAt,
+  };
+}
+
+export function toBuild(row: Selectable<Tables["builds"]>): BuildRow {
+  return {
+    id: row.id,
+    contentHash: row.content_hash,
+    name: row.name,
+    status: row.status,
+    error: row.error === null ? null : JSON.parse(row.error),
+    logPath: row.log_path,
+    startedAt: row.started_at,
+    finishedAt: row.finished_at,
+  };
+}
+
+export function fromBuild(orgId: string, row: BuildRow): Insertable<Tables["builds"]> {
+  return {
+    id: row.id,
+    org_id: orgId,
+    content_hash: row.contentHash,
+    name: row.name,
+    status: row.status,
+    error: row.error === null ? null : JSON.stringify(row.error),
+    log_path: row.logPath,
+    started_at: row.startedAt,
+    finished_at: row.finishedAt,
+  };
+}
+
+export function toSandbox(row: Selectable<Tables["sandboxes"]>): SandboxRow {
+  return {
+    id: row.id,
+    status: row.status,
+    checkpointId: row.checkpoint_id,
+    snapshot: row.snapshot,
+    envs: JSON.parse(row.envs),
+    metadata: JSON.parse(row.metadata),
+    memoryMB: row.memory_mb,
+    cpuCount: row.cpu_count,
+    timeoutSeconds: row.timeout_seconds,
+    deadline: row.deadline,
+    startedAt: row.started_at,
+    stoppedAt: row.stopped_at,
+  };
+}
+
+export function fromSandbox(orgId: string, row: SandboxRow): Insertable<Tables["sandboxes"]> {
+  return {
+    id: row.id,
+    org_id: orgId,
+    status: row.status,
+    checkpoint_id: row.checkpointId,
+    snapshot: row.snapshot,
+    envs: JSON.stringify(row.envs),
+    metadata: JSON.stringify(row.metadata),
+    memory_mb: row.memoryMB,
+    cpu_count: row.cpuCount,
+    timeout_seconds: row.timeoutSeconds,
+    deadline: row.deadline,
+    started_at: row.startedAt,
+    stopped_at: row.stoppedAt,
+  };
+}

@@ -1,0 +1,239 @@
+import { type Kysely, sql } from "kysely";
+import { OpenComputerError } from "../../errors";
+import type { ImageManifest } from "../../image/manifest";
+import {
+  fromBuild,
+  fromCheckpoint,
+  fromSandbox,
+  fromSnapshot,
+  toBuild,
+  toCheckpoint,
+  toImage,
+  toSandbox,
+  toSnapshot,
+} from "./rows";
+import type {
+  BlobRow,
+  BuildOutcome,
+  BuildRow,
+  CheckpointRow,
+  ImageRow,
+  OrgStore,
+  SandboxChange,
+  SandboxRow,
+  SnapshotChange,
+  SnapshotRow,
+} from "./store";
+import type { Tables } from "./tables";
+
+/** One organisation's rows in SQLite: every query below has `org_id` in it, which is the whole point of this class. */
+export class SqliteOrgStore implements OrgStore {
+  constructor(
+    private readonly db: Kysely<Tables>,
+    readonly orgId: string,
+  ) {}
+
+  async insertCheckpoint(row: CheckpointRow): Promise<void> {
+    await this.db.insertInto("checkpoints").values(fromCheckpoint(this.orgId, row)).execute();
+  }
+
+  async getCheckpoint(id: string): Promise<CheckpointRow | undefined> {
+    const row = await this.db
+      .selectFrom("checkpoints")
+      .selectAll()
+      .where("org_id", "=", this.orgId)
+      .where("id", "=", id)
+      .executeTakeFirst();
+    return row && toCheckpoint(row);
+  }
+
+  async getImage(contentHash: string): Promise<ImageRow | undefined> {
+    const row = await this.db
+      .selectFrom("images")
+      .selectAll()
+      .where("org_id", "=", this.orgId)
+      .where("content_hash", "=", contentHash)
+      .executeTakeFirst();
+    return row && toImage(row);
+  }
+
+  async saveImage(manifest: ImageManifest, checkpoint: CheckpointRow): Promise<void> {
+    await this.db.transaction().execute(async (tx) => {
+      await tx.insertInto("checkpoints").values(fromCheckpoint(this.orgId, checkpoint)).execute();
+      await tx
+        .insertInto("images")
+        .values({
+          org_id: this.orgId,
+          content_hash: checkpoint.contentHash,
+          manifest: JSON.stringify(manifest),
+          checkpoint_id: checkpoint.id,
+          created_at: checkpoint.createdAt,
+        })
+        .onConflict((clash) =>
+          clash
+            .columns(["org_id", "content_hash"])
+            .doUpdateSet({ checkpoint_id: checkpoint.id, created_at: checkpoint.createdAt }),
+        )
+        .execute();
+    });
+  }
+
+  async insertSnapshot(row: SnapshotRow): Promise<void> {
+    const { numInsertedOrUpdatedRows } = await this.db
+      .insertInto("snapshots")
+      .values(fromSnapshot(this.orgId, row))
+      .onConflict((clash) => clash.columns(["org_id", "name"]).doNothing())
+      .executeTakeFirstOrThrow();
+    if (numInsertedOrUpdatedRows === 0n) throw nameTaken(row.name);
+  }
+
+  async getSnapshot(name: string): Promise<SnapshotRow | undefined> {
+    const row = await this.db
+      .selectFrom("snapshots")
+      .selectAll()
+      .where("org_id", "=", this.orgId)
+      .where("name", "=", name)
+      .executeTakeFirst();
+    return row && toSnapshot(row);
+  }
+
+  async listSnapshots(): Promise<SnapshotRow[]> {
+    return (
+      await this.db
+        .selectFrom("snapshots")
+        .selectAll()
+        .where("org_id", "=", this.orgId)
+        .orderBy("seq", "desc")
+        .execute()
+    ).map(toSnapshot);
+  }
+
+  async updateSnapshot(id: string, change: SnapshotChange): Promise<boolean> {
+    const { numUpdatedRows } = await this.db
+      .updateTable("snapshots")
+      .set({
+        status: change.status,
+        checkpoint_id: change.checkpointId,
+        build_id: change.buildId,
+        error: change.error && JSON.stringify(change.error),
+        last_used_at: change.lastUsedAt,
+      })
+      .where("org_id", "=", this.orgId)
+      .where("id", "=", id)
+      .executeTakeFirstOrThrow();
+    return numUpdatedRows > 0n;
+  }
+
+  async deleteSnapshot(name: string): Promise<boolean> {
+    const { numDeletedRows } = await this.db
+      .deleteFrom("snapshots")
+      .where("org_id", "=", this.orgId)
+      .where("name", "=", name)
+      .executeTakeFirstOrThrow();
+    return numDeletedRows > 0n;
+  }
+
+  async insertBuild(row: BuildRow): Promise<void> {
+    await this.db.insertInto("builds").values(fromBuild(this.orgId, row)).execute();
+  }
+
+  async finishBuild(id: string, outcome: BuildOutcome): Promise<void> {
+    await this.db
+      .updateTable("builds")
+      .set({
+        status: outcome.status,
+        error: outcome.error && JSON.stringify(outcome.error),
+        finished_at: outcome.finishedAt,
+      })
+      .where("org_id", "=", this.orgId)
+      .where("id", "=", id)
+      .execute();
+  }
+
+  async getBuild(id: string): Promise<BuildRow | undefined> {
+    const row = await this.db
+      .selectFrom("builds")
+      .selectAll()
+      .where("org_id", "=", this.orgId)
+      .where("id", "=", id)
+      .executeTakeFirst();
+    return row && toBuild(row);
+  }
+
+  async latestBuildNamed(name: string): Promise<BuildRow | undefined> {
+    const row = await this.db
+      .selectFrom("builds")
+      .selectAll()
+      .where("org_id", "=", this.orgId)
+      .where("name", "=", name)
+      .orderBy("seq", "desc")
+      .limit(1)
+      .executeTakeFirst();
+    return row && toBuild(row);
+  }
+
+  async insertSandbox(row: SandboxRow): Promise<void> {
+    await this.db.insertInto("sandboxes").values(fromSandbox(this.orgId, row)).execute();
+  }
+
+  async getSandbox(id: string): Promise<SandboxRow | undefined> {
+    const row = await this.db
+      .selectFrom("sandboxes")
+      .selectAll()
+      .where("org_id", "=", this.orgId)
+      .where("id", "=", id)
+      .executeTakeFirst();
+    return row && toSandbox(row);
+  }
+
+  async listSandboxes(): Promise<SandboxRow[]> {
+    const rows = await this.db
+      .selectFrom("sandboxes")
+      .selectAll()
+      .where("org_id", "=", this.orgId)
+      .where("status", "=", "running")
+      .orderBy("seq", "desc")
+      .execute();
+    return rows.map(toSandbox);
+  }
+
+  async updateSandbox(id: string, change: SandboxChange): Promise<void> {
+    await this.db
+      .updateTable("sandboxes")
+      .set({
+        status: change.status,
+        timeout_seconds: change.timeoutSeconds,
+        deadline: change.deadline,
+        started_at: change.startedAt,
+        stopped_at: change.stoppedAt,
+      })
+      .where("org_id", "=", this.orgId)
+      .where("id", "=", id)
+      .execute();
+  }
+
+  async deleteSandbox(id: string): Promise<void> {
+    await this.db.deleteFrom("sandboxes").where("org_id", "=", this.orgId).where("id", "=", id).execute();
+  }
+
+  async touchBlobs(blobs: readonly BlobRow[], now: number): Promise<void> {
+    await sql`insert into blobs (org_id, digest, size_bytes, touched_at)
+      select ${this.orgId}, value ->> 'digest', value ->> 'sizeBytes', ${now} from json_each(${JSON.stringify(blobs)})
+      where true on conflict (org_id, digest) do update set touched_at = ${now}`.execute(this.db);
+  }
+
+  async findBlobs(digests: readonly string[]): Promise<BlobRow[]> {
+    const found = await sql<BlobRow>`select digest, size_bytes as "sizeBytes" from blobs
+      where org_id = ${this.orgId} and digest in (select value from json_each(${JSON.stringify(digests)}))`.execute(
+      this.db,
+    );
+    return found.rows;
+  }
+}
+
+function nameTaken(name: string): OpenComputerError {
+  return new OpenComputerError(
+    "conflict",
+    `snapshot name already exists: ${name}. Delete that snapshot first, or choose another name.`,
+  );
+}

@@ -1,0 +1,145 @@
+import SqliteDatabase from "better-sqlite3";
+import { Kysely, SqliteDialect, sql } from "kysely";
+import type { ErrorJson } from "../../errors";
+import { migrateToLatest } from "./migrations";
+import { toCheckpoint, toSandbox } from "./rows";
+import { SqliteOrgStore } from "./sqlite-org-store";
+import type {
+  ApiKeyRow,
+  CheckpointRow,
+  InterruptedCounts,
+  OrgStore,
+  OwnedRow,
+  SandboxRow,
+  SandboxStatus,
+  Store,
+} from "./store";
+import type { Tables } from "./tables";
+
+/**
+ * Opens the database file, makes it where it is missing and brings its schema up to date. What it acknowledged survives
+ * power loss: write-ahead log, synced at every commit.
+ */
+export async function openSqliteStore(path: string): Promise<Store> {
+  const database = new SqliteDatabase(path);
+  database.pragma("journal_mode = WAL");
+  database.pragma("synchronous = FULL");
+  database.pragma("foreign_keys = ON");
+  database.pragma("busy_timeout = 5000");
+  const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database }) });
+  try {
+    await migrateToLatest(db);
+  } catch (error) {
+    await db.destroy();
+    throw error;
+  }
+  return new SqliteStore(db);
+}
+
+class SqliteStore implements Store {
+  constructor(private readonly db: Kysely<Tables>) {}
+
+  forOrg(orgId: string): OrgStore {
+    return new SqliteOrgStore(this.db, orgId);
+  }
+
+  async ensureOrganisation(org: { readonly id: string; readonly name: string }): Promise<void> {
+    await this.db
+      .insertInto("organisations")
+      .values({ id: org.id, name: org.name })
+      .onConflict((clash) => clash.doNothing())
+      .execute();
+  }
+
+  async addApiKey(key: ApiKeyRow): Promise<void> {
+    const { id, orgId, hash, prefix, createdAt } = key;
+    await this.db.insertInto("api_keys").values({ id, org_id: orgId, hash, prefix, created_at: createdAt }).execute();
+  }
+
+  async findApiKey(hash: string): Promise<ApiKeyRow | undefined> {
+    const row = await this.db.selectFrom("api_keys").selectAll().where("hash", "=", hash).executeTakeFirst();
+    if (row === undefined) return undefined;
+    return { id: row.id, orgId: row.org_id, hash: row.hash, prefix: row.prefix, createdAt: row.created_at };
+  }
+
+  async listSandboxes(statuses: readonly SandboxStatus[]): Promise<OwnedRow<SandboxRow>[]> {
+    const rows = await this.db.selectFrom("sandboxes").selectAll().where("status", "in", statuses).execute();
+    return rows.map((row) => ({ ...toSandbox(row), orgId: row.org_id }));
+  }
+
+  async listCheckpoints(): Promise<OwnedRow<CheckpointRow>[]> {
+    const rows = await this.db.selectFrom("checkpoints").selectAll().execute();
+    return rows.map((row) => ({ ...toCheckpoint(row), orgId: row.org_id }));
+  }
+
+  async settleInterrupted(reason: ErrorJson, now: number): Promise<InterruptedCounts> {
+    const error = JSON.stringify(reason);
+    return await this.db.transaction().execute(async (tx) => {
+      const builds = await tx
+        .updateTable("builds")
+        .set({ status: "cancelled", error, finished_at: now })
+        .where("status", "=", "running")
+        .executeTakeFirstOrThrow();
+      const snapshots = await tx
+        .updateTable("snapshots")
+        .set({ status: "failed", error })
+        .where("status", "=", "building")
+        .executeTakeFirstOrThrow();
+      const sandboxes = await tx
+        .updateTable("sandboxes")
+        .set({ status: "stopped", stopped_at: now, deadline: null })
+        .where("status", "=", "creating")
+        .executeTakeFirstOrThrow();
+      return {
+        builds: Number(builds.numUpdatedRows),
+        snapshots: Number(snapshots.numUpdatedRows),
+        sandboxes: Number(sandboxes.numUpdatedRows),
+      };
+    });
+  }
+
+  async dropUnneeded(): Promise<{ images: number; checkpoints: number }> {
+    return await this.db.transaction().execute(async (tx) => {
+      const images = await sql`delete from images where
+        checkpoint_id not in (select checkpoint_id from snapshots where checkpoint_id is not null)
+        and checkpoint_id not in (select checkpoint_id from sandboxes where status <> 'stopped')`.execute(tx);
+      const checkpoints = await sql`delete from checkpoints where
+        id not in (select checkpoint_id from images)
+        and id not in (select checkpoint_id from snapshots where checkpoint_id is not null)
+        and id not in (select checkpoint_id from sandboxes where status <> 'stopped')`.execute(tx);
+      return { images: Number(images.numAffectedRows ?? 0), checkpoints: Number(checkpoints.numAffectedRows ?? 0) };
+    });
+  }
+
+  async dropHistory(before: number): Promise<{ logPaths: string[] }> {
+    return await this.db.transaction().execute(async (tx) => {
+      await tx.deleteFrom("sandboxes").where("status", "=", "stopped").where("stopped_at", "<", before).execute();
+      const builds = await tx
+        .deleteFrom("builds")
+        .where("finished_at", "<", before)
+        .where("id", "not in", tx.selectFrom("checkpoints").select("build_id"))
+        .returning("log_path")
+        .execute();
+      return { logPaths: builds.map((build) => build.log_path) };
+    });
+  }
+
+  async dropBlobs(before: number): Promise<string[]> {
+    return await this.db.transaction().execute(async (tx) => {
+      // Digests stand in manifests as plain text, and nothing else has their form, so a text search is exact.
+      const dropped = await sql<{ digest: string }>`delete from blobs where touched_at < ${before}
+        and not exists (select 1 from images where images.org_id = blobs.org_id and instr(images.manifest, blobs.digest) > 0)
+        and not exists (select 1 from snapshots where snapshots.org_id = blobs.org_id
+          and instr(snapshots.manifest, blobs.digest) > 0)
+        returning digest`.execute(tx);
+      const digests = JSON.stringify(dropped.rows.map((row) => row.digest));
+      const orphans = await sql<{ digest: string }>`select distinct value as digest from json_each(${digests})
+        where value not in (select digest from blobs)`.execute(tx);
+      return orphans.rows.map((row) => row.digest);
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.db.destroy();
+  }
+}

@@ -1,0 +1,180 @@
+import type { Checkpoint } from "../../engines/engine";
+import type { ErrorJson } from "../../errors";
+import type { ImageManifest } from "../../image/manifest";
+
+/**
+ * What the server remembers. Two halves: {@link Store} is for the server itself (keys, reconciliation, collection), and
+ * {@link OrgStore} for everything that a request does; it cannot see another organisation's rows, because every one of
+ * its queries names its own. Times are milliseconds since the epoch.
+ */
+export interface Store {
+  /** The scope of one organisation. */
+  forOrg(orgId: string): OrgStore;
+
+  /** Makes the organisation where it is missing. */
+  ensureOrganisation(org: { readonly id: string; readonly name: string }): Promise<void>;
+  addApiKey(key: ApiKeyRow): Promise<void>;
+  /** The organisation that a key's SHA-256 belongs to. */
+  findApiKey(hash: string): Promise<ApiKeyRow | undefined>;
+
+  /** Sandboxes of all organisations in these states. */
+  listSandboxes(statuses: readonly SandboxStatus[]): Promise<OwnedRow<SandboxRow>[]>;
+  /** All checkpoints of all organisations: what a collection must keep. */
+  listCheckpoints(): Promise<OwnedRow<CheckpointRow>[]>;
+
+  /** Ends what a crash left half done: running builds become cancelled, building snapshots failed, creating sandboxes stopped. */
+  settleInterrupted(reason: ErrorJson, now: number): Promise<InterruptedCounts>;
+  /** Removes cached images that no snapshot and no live sandbox shares a checkpoint with, then unreferenced checkpoints. */
+  dropUnneeded(): Promise<{ images: number; checkpoints: number }>;
+  /** Removes old history (stopped sandboxes, finished builds that no checkpoint names) and returns the builds' log paths. */
+  dropHistory(before: number): Promise<{ logPaths: string[] }>;
+  /** Removes blob rows untouched since `before` that no manifest of their organisation names; returns digests nobody has now. */
+  dropBlobs(before: number): Promise<string[]>;
+
+  close(): Promise<void>;
+}
+
+/** The rows of one organisation. Lookups answer undefined for what is not there and for what is not ours alike. */
+export interface OrgStore {
+  readonly orgId: string;
+
+  insertCheckpoint(row: CheckpointRow): Promise<void>;
+  getCheckpoint(id: string): Promise<CheckpointRow | undefined>;
+
+  /** The cached image of a content hash. */
+  getImage(contentHash: string): Promise<ImageRow | undefined>;
+  /** Adds the checkpoint and points the content hash at it, in one transaction. */
+  saveImage(manifest: ImageManifest, checkpoint: CheckpointRow): Promise<void>;
+
+  /** @throws conflict where the name is taken */
+  insertSnapshot(row: SnapshotRow): Promise<void>;
+  getSnapshot(name: string): Promise<SnapshotRow | undefined>;
+  /** Newest first. */
+  listSnapshots(): Promise<SnapshotRow[]>;
+  /** False where the snapshot is gone. */
+  updateSnapshot(id: string, change: SnapshotChange): Promise<boolean>;
+  /** False where there was none. */
+  deleteSnapshot(name: string): Promise<boolean>;
+
+  insertBuild(row: BuildRow): Promise<void>;
+  finishBuild(id: string, outcome: BuildOutcome): Promise<void>;
+  getBuild(id: string): Promise<BuildRow | undefined>;
+  /** The newest build that was asked for under a snapshot's name. */
+  latestBuildNamed(name: string): Promise<BuildRow | undefined>;
+
+  insertSandbox(row: SandboxRow): Promise<void>;
+  getSandbox(id: string): Promise<SandboxRow | undefined>;
+  /** Running ones, newest first. */
+  listSandboxes(): Promise<SandboxRow[]>;
+  updateSandbox(id: string, change: SandboxChange): Promise<void>;
+  deleteSandbox(id: string): Promise<void>;
+
+  /** Notes that this organisation has the bytes, or has just asked about them: keeps them from collection for a while. */
+  touchBlobs(blobs: readonly BlobRow[], now: number): Promise<void>;
+  /** Those of the digests that the organisation has. */
+  findBlobs(digests: readonly string[]): Promise<BlobRow[]>;
+}
+
+export type OwnedRow<T> = T & { readonly orgId: string };
+
+export interface ApiKeyRow {
+  readonly id: string;
+  readonly orgId: string;
+  /** SHA-256 of the key, hex. The key itself is nowhere. */
+  readonly hash: string;
+  /** The first characters, for people. */
+  readonly prefix: string;
+  readonly createdAt: number;
+}
+
+export interface CheckpointRow {
+  readonly id: string;
+  readonly contentHash: string;
+  readonly checkpoint: Checkpoint;
+  /** Digest of the base it stands on. */
+  readonly baseDigest: string;
+  /** The build that made it. */
+  readonly buildId: string;
+  readonly createdAt: number;
+}
+
+export interface ImageRow {
+  readonly contentHash: string;
+  readonly manifest: ImageManifest;
+  readonly checkpointId: string;
+  readonly createdAt: number;
+}
+
+export type SnapshotStatus = "building" | "ready" | "failed";
+
+export interface SnapshotRow {
+  readonly id: string;
+  readonly name: string;
+  readonly status: SnapshotStatus;
+  readonly contentHash: string;
+  readonly manifest: ImageManifest;
+  readonly checkpointId: string | null;
+  readonly buildId: string | null;
+  /** Why the build failed. */
+  readonly error: ErrorJson | null;
+  readonly createdAt: number;
+  readonly lastUsedAt: number | null;
+}
+
+export type SnapshotChange = Partial<Pick<SnapshotRow, "status" | "checkpointId" | "buildId" | "error" | "lastUsedAt">>;
+
+export type BuildStatus = "running" | "succeeded" | "failed" | "cancelled";
+
+export interface BuildRow {
+  readonly id: string;
+  readonly contentHash: string;
+  /** The snapshot's name that it was first asked for, where there was one. */
+  readonly name: string | null;
+  readonly status: BuildStatus;
+  readonly error: ErrorJson | null;
+  readonly logPath: string;
+  readonly startedAt: number;
+  readonly finishedAt: number | null;
+}
+
+export interface BuildOutcome {
+  readonly status: Exclude<BuildStatus, "running">;
+  readonly error: ErrorJson | null;
+  readonly finishedAt: number;
+}
+
+/** `creating` is never shown: it tells a crashed create from a sandbox. */
+export type SandboxStatus = "creating" | "running" | "stopped";
+
+export interface SandboxRow {
+  readonly id: string;
+  readonly status: SandboxStatus;
+  readonly checkpointId: string;
+  /** The snapshot it was created from. */
+  readonly snapshot: string | null;
+  readonly envs: Readonly<Record<string, string>>;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly memoryMB: number;
+  readonly cpuCount: number;
+  /** Idle seconds; 0 is never. */
+  readonly timeoutSeconds: number;
+  /** When it will be stopped if nothing happens; null is never. */
+  readonly deadline: number | null;
+  readonly startedAt: number;
+  readonly stoppedAt: number | null;
+}
+
+export type SandboxChange = Partial<
+  Pick<SandboxRow, "status" | "timeoutSeconds" | "deadline" | "startedAt" | "stoppedAt">
+>;
+
+export interface BlobRow {
+  readonly digest: string;
+  readonly sizeBytes: number;
+}
+
+export interface InterruptedCounts {
+  readonly builds: number;
+  readonly snapshots: number;
+  readonly sandboxes: number;
+}

@@ -1,0 +1,62 @@
+import type { Generated } from "kysely";
+import type { BuildStatus, SandboxStatus, SnapshotStatus } from "./store";
+
+/** The tables as SQLite has them: JSON is text, a moment is integer milliseconds, every row names its organisation. */
+export interface Tables {
+  organisations: { id: string; name: string };
+  api_keys: { id: string; org_id: string; hash: string; prefix: string; created_at: number };
+  checkpoints: {
+    id: string;
+    org_id: string;
+    content_hash: string;
+    checkpoint: string;
+    base_digest: string;
+    build_id: string;
+    created_at: number;
+  };
+  images: { org_id: string; content_hash: string; manifest: string; checkpoint_id: string; created_at: number };
+  snapshots: {
+    /** Order of creation where two rows share a millisecond. */
+    seq: Generated<number>;
+    id: string;
+    org_id: string;
+    name: string;
+    status: SnapshotStatus;
+    content_hash: string;
+    manifest: string;
+    checkpoint_id: string | null;
+    build_id: string | null;
+    error: string | null;
+    created_at: number;
+    last_used_at: number | null;
+  };
+  builds: {
+    seq: Generated<number>;
+    id: string;
+    org_id: string;
+    content_hash: string;
+    name: string | null;
+    status: BuildStatus;
+    error: string | null;
+    log_path: string;
+    started_at: number;
+    finished_at: number | null;
+  };
+  sandboxes: {
+    seq: Generated<number>;
+    id: string;
+    org_id: string;
+    status: SandboxStatus;
+    checkpoint_id: string;
+    snapshot: string | null;
+    envs: string;
+    metadata: string;
+    memory_mb: number;
+    cpu_count: number;
+    timeout_seconds: number;
+    deadline: number | null;
+    started_at: number;
+    stopped_at: number | null;
+  };
+  blobs: { org_id: string; digest: string; size_bytes: number; touched_at: number };
+}
