@@ -1,0 +1,106 @@
+import type { Readable } from "node:stream";
+import type { CallOptions, ImageUpload } from "../api/contract";
+import { routes } from "../api/routes";
+import { missingBlobsResponseSchema } from "../api/schemas";
+import { isOpenComputerError } from "../errors";
+import type { BlobSource } from "../image/local-files";
+import type { ImageManifest } from "../image/manifest";
+import { findSource, openChecked } from "./blob-source";
+import { inlineManifest } from "./inline-manifest";
+import type { Transport } from "./transport";
+
+/** Uploads at a time: enough to hide the way to the server, few enough to leave the disk to the build. */
+const PARALLEL_UPLOADS = 4;
+/** Digests asked for in one call; the server takes up to 100,000. */
+const DIGESTS_PER_CALL = 20_000;
+
+export interface UploadOptions extends CallOptions {
+  /** Told once an image where a server without uploads loses something of it. */
+  readonly onWarning: (message: string) => void;
+}
+
+/**
+ * Brings the bytes of an image to the server and returns the manifest to send: towards our own server only bytes that
+ * it lacks travel, by digest; towards one without uploads (the hosted service) they are put into the manifest.
+ *
+ * @throws file_changed where a local file is no longer what was hashed; blob_missing where nobody has the bytes
+ */
+export async function uploadImage(transport: Transport, image: ImageUpload, options: UploadOptions): Promise<object> {
+  const digests = digestsOf(image.manifest);
+  if (digests.length === 0) return image.manifest;
+  const missing = await findMissing(transport, digests, options);
+  if (!missing) return inlineManifest(image, options.onWarning);
+  const sources = missing.map((digest) => findSource(image, digest));
+  await forEachLimited(sources, PARALLEL_UPLOADS, options.signal, (source, signal) =>
+    upload(transport, source, signal),
+  );
+  return image.manifest;
+}
+
+/** Undefined where the server knows no uploads. */
+async function findMissing(
+  transport: Transport,
+  digests: readonly string[],
+  { signal }: CallOptions,
+): Promise<string[] | undefined> {
+  const missing: string[] = [];
+  try {
+    for (let from = 0; from < digests.length; from += DIGESTS_PER_CALL) {
+      const json = { digests: digests.slice(from, from + DIGESTS_PER_CALL) };
+      const call = { method: "POST", path: routes.blobsMissing, json, idempotent: true, signal } as const;
+      missing.push(...(await transport.json(missingBlobsResponseSchema, call)).missing);
+    }
+  } catch (error) {
+    if (isOpenComputerError(error) && [404, 405, 501].includes(Number(error.details["status"]))) return undefined;
+    throw error;
+  }
+  return missing;
+}
+
+async function upload(transport: Transport, source: BlobSource, signal: AbortSignal): Promise<void> {
+  let opened: Readable | undefined;
+  const body = () => {
+    opened = openChecked(source);
+    return opened;
+  };
+  try {
+    await transport.send({ method: "PUT", path: routes.blob(source.digest), body, signal });
+  } catch (error) {
+    // The server may have refused the bytes, or the connection died of them: what the file was is the better reason.
+    throw isOpenComputerError(opened?.errored, "file_changed") ? opened.errored : error;
+  }
+}
+
+/** Runs at most `limit` at a time; the first failure ends the others and is thrown once they have ended. */
+async function forEachLimited<T>(
+  items: readonly T[],
+  limit: number,
+  signal: AbortSignal | undefined,
+  run: (item: T, signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const stop = new AbortController();
+  const combined = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+  const queue = [...items];
+  const failures: unknown[] = [];
+  const worker = async () => {
+    for (let item = queue.shift(); item !== undefined; item = queue.shift()) {
+      await run(item, combined).catch((error: unknown) => {
+        failures.push(error);
+        queue.length = 0;
+        stop.abort();
+      });
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker));
+  if (failures.length > 0) throw failures[0];
+}
+
+function digestsOf(manifest: ImageManifest): string[] {
+  const digests = manifest.steps.flatMap((step) => {
+    if (step.type === "add_file") return [step.args.digest];
+    if (step.type === "add_dir")
+      return step.args.entries.flatMap((entry) => (entry.kind === "file" ? [entry.digest] : []));
+    return [];
+  });
+  return [...new Set(digests)];
+}

@@ -1,0 +1,34 @@
+import type { ServerApi } from "../api/contract";
+import { routes } from "../api/routes";
+import { collectedSchema, serverInfoSchema } from "../api/schemas";
+import { createExecCalls } from "./exec-calls";
+import { createFileCalls } from "./file-calls";
+import { createSandboxCalls } from "./sandbox-calls";
+import { createSnapshotCalls } from "./snapshot-calls";
+import { createTransport, type TransportOptions } from "./transport";
+
+export interface ClientOptions extends TransportOptions {
+  /** Told what a server cannot take. Default: a Node.js process warning. */
+  readonly onWarning?: (message: string) => void;
+}
+
+/**
+ * The API of one server over HTTP. Nothing is sent until a function is called.
+ *
+ * @throws invalid_input where the URL is none
+ * @example const api = createClient({ apiUrl: "http://127.0.0.1:8080", apiKey });
+ *   await api.listSnapshots(); // []
+ */
+export function createClient(options: ClientOptions): ServerApi {
+  const transport = createTransport(options);
+  const onWarning = options.onWarning ?? ((message: string) => process.emitWarning(message, "OpenComputerWarning"));
+  return {
+    ...createSnapshotCalls(transport, onWarning),
+    ...createSandboxCalls(transport, onWarning),
+    ...createExecCalls(transport),
+    ...createFileCalls(transport),
+    info: (call) => transport.json(serverInfoSchema, { method: "GET", path: routes.info, ...call }),
+    collect: (call) =>
+      transport.json(collectedSchema, { method: "POST", path: routes.collect, idempotent: true, ...call }),
+  };
+}
