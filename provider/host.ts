@@ -1,0 +1,107 @@
+import { homedir } from "node:os";
+import type { Api } from "../src/api/contract";
+import { connect } from "../src/client/connect";
+import { cacheHome } from "../src/paths";
+import { BlobSpool } from "./blob-spool";
+import type { HandlerContext, Properties, ResourceHandlers } from "./context";
+import { createEngineLog } from "./engine-log";
+
+/**
+ * The dynamic host: gives handlers their context and Pulumi's dynamic-provider server the shapes that it wants.
+ * Everything here runs in the provider's process.
+ */
+export interface DynamicHost {
+  configure(request: ConfigureRequest): Promise<void>;
+  check(
+    olds: Properties,
+    news: Properties,
+  ): Promise<{ inputs: unknown; failures: { property: string; reason: string }[] }>;
+  diff(id: string, olds: Properties, news: Properties): Promise<unknown>;
+  create(inputs: Properties): Promise<{ id: string; outs: unknown }>;
+  read(id: string, outs: Properties): Promise<{ id?: string; props?: unknown }>;
+  update(id: string, olds: Properties, news: Properties): Promise<{ outs: unknown }>;
+  delete(id: string, outs: Properties): Promise<void>;
+}
+
+interface ConfigureRequest {
+  readonly config: { get(key: string): string | undefined };
+}
+
+/** Where the server is, from the stack's configuration; empty means environment, then the embedded server. */
+interface Endpoint {
+  readonly apiUrl?: string;
+  readonly apiKey?: string;
+}
+
+/** Makes the dynamic form of a resource's handlers. */
+export function toDynamicHost(handlers: ResourceHandlers): DynamicHost {
+  // Pulumi's server may call a handler before configure has returned; until then the environment decides.
+  let endpoint: Endpoint = {};
+  const contextFor = async (properties: Properties): Promise<HandlerContext> => {
+    const log = logFor(properties);
+    const api = await apiFor(endpoint, log.status);
+    return { api, log, findBlob: (digest) => spool().find(digest), signal: new AbortController().signal };
+  };
+  return {
+    async configure({ config }) {
+      endpoint = toEndpoint(config.get("opencomputer:apiUrl"), config.get("opencomputer:apiKey"));
+    },
+    async check(olds, news) {
+      const { inputs, failures } = handlers.check({ log: logFor(news) }, olds, news);
+      return { inputs: withoutUndefined(inputs), failures: [...failures] };
+    },
+    async diff(_id, olds, news) {
+      return handlers.diff({ log: logFor(news) }, olds, news);
+    },
+    async create(inputs) {
+      const { id, outs } = await handlers.create(await contextFor(inputs), inputs);
+      return { id, outs: withoutUndefined(outs) };
+    },
+    async read(id, outs) {
+      const props = await handlers.read(await contextFor(outs), id, outs);
+      return props === undefined ? {} : { id, props: withoutUndefined(props) };
+    },
+    async update(id, olds, news) {
+      return { outs: withoutUndefined(await handlers.update(await contextFor(news), id, olds, news)) };
+    },
+    async delete(id, outs) {
+      await handlers.delete(await contextFor(outs), id, outs);
+    },
+  };
+}
+
+function toEndpoint(apiUrl: string | undefined, apiKey: string | undefined): Endpoint {
+  return { ...(apiUrl ? { apiUrl } : {}), ...(apiKey ? { apiKey } : {}) };
+}
+
+function logFor(properties: Properties) {
+  const urn = properties["__urn"];
+  return createEngineLog(typeof urn === "string" ? urn : undefined);
+}
+
+const apis = new Map<string, Promise<Api>>();
+
+/** One connection an endpoint; a failed attempt is forgotten, so that the next operation tries anew. */
+function apiFor(endpoint: Endpoint, onProgress: (line: string) => void): Promise<Api> {
+  const key = JSON.stringify(endpoint);
+  const known = apis.get(key);
+  if (known !== undefined) return known;
+  const attempt = connect({ ...endpoint, onProgress });
+  apis.set(key, attempt);
+  attempt.catch(() => apis.delete(key));
+  return attempt;
+}
+
+/** The spool of this machine's user. */
+export function spool(): BlobSpool {
+  const uid = process.geteuid?.() ?? -1;
+  return new BlobSpool(cacheHome({ env: process.env, uid, homeDir: homedir() }));
+}
+
+/** Pulumi's wire has no undefined: one would crash the provider's server. */
+function withoutUndefined(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutUndefined);
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).filter(([, inner]) => inner !== undefined);
+  return Object.fromEntries(entries.map(([key, inner]) => [key, withoutUndefined(inner)]));
+}

@@ -1,0 +1,128 @@
+import * as pulumi from "@pulumi/pulumi";
+import { type Image, isImage } from "../src/image/image";
+import type { ImageManifest } from "../src/image/manifest";
+import { sandboxProvider, snapshotProvider } from "./dynamic";
+import { spool } from "./host";
+
+/** Inputs of a {@link Snapshot}. */
+export interface SnapshotArgs {
+  /** What the snapshot contains. An image that depends on other resources is an Output of one: `url.apply((u) => Image…)`. */
+  image: pulumi.Input<Image>;
+  /**
+   * Unique in the organisation: letters, digits, `.`, `_`, `-`. Default: the logical name and seven digits that follow
+   * the content, so that a changed image is built before the old one goes. An explicit name is deleted first.
+   */
+  name?: pulumi.Input<string>;
+  /** Limit of each build step in seconds. Default: the server's, 1800. */
+  stepTimeoutSeconds?: pulumi.Input<number>;
+}
+
+/** Step of an image as a plan shows it. */
+export interface StepSummary {
+  op: string;
+  summary: string;
+  digest: string;
+}
+
+/**
+ * A named checkpoint of an image: built once, step by step, on the first `pulumi up`, and again only from the step that
+ * changed. Its identity is known in a preview, and so is what a change will rebuild.
+ *
+ * @example
+ * const snapshot = new Snapshot("data-science", { image: Image.base().pipInstall(["pandas"]) });
+ * export const name = snapshot.name; // data-science-3f2a91c
+ */
+export class Snapshot extends pulumi.dynamic.Resource {
+  /** For policy packs, which tell resources by type. */
+  static readonly __pulumiType = "pulumi-nodejs:dynamic/opencomputer:Snapshot";
+
+  declare readonly name: pulumi.Output<string>;
+  /** 64 hex digits: the identity of the image (`image.cacheKey()`). */
+  declare readonly contentHash: pulumi.Output<string>;
+  declare readonly steps: pulumi.Output<StepSummary[]>;
+  /** Path in the image to digest of the content, for every file that the image adds. */
+  declare readonly files: pulumi.Output<Record<string, string>>;
+  declare readonly snapshotId: pulumi.Output<string>;
+  declare readonly checkpointId: pulumi.Output<string>;
+  /** `ready` once it is created. */
+  declare readonly status: pulumi.Output<string>;
+  /** ISO 8601. */
+  declare readonly createdAt: pulumi.Output<string>;
+
+  constructor(name: string, args: SnapshotArgs, options?: pulumi.CustomResourceOptions) {
+    const outputs = ["contentHash", "steps", "files", "snapshotId", "checkpointId", "status", "createdAt"];
+    super(
+      snapshotProvider,
+      name,
+      {
+        ...Object.fromEntries(outputs.map((key) => [key, undefined])),
+        name: args.name,
+        stepTimeoutSeconds: args.stepTimeoutSeconds,
+        __manifest: toManifest(args.image),
+        __urn: pulumi.createUrn(name, Snapshot.__pulumiType, options?.parent),
+      },
+      // Outputs that only the server knows would show as removed in every plan that changes something.
+      pulumi.mergeOptions({ hideDiffs: ["snapshotId", "checkpointId", "status", "createdAt"] }, options),
+      "opencomputer",
+      "Snapshot",
+    );
+  }
+}
+
+/** Inputs of a {@link Sandbox}. */
+export interface SandboxArgs {
+  /** Name of the snapshot to start from. Default: the plain base. */
+  snapshot?: pulumi.Input<string>;
+  /** Environment variables, over those of the image. Secret Outputs stay secret in the state. */
+  envs?: pulumi.Input<Record<string, pulumi.Input<string>>>;
+  metadata?: pulumi.Input<Record<string, pulumi.Input<string>>>;
+  /** Idle seconds after which the sandbox is stopped; 0 is never. Default 0. */
+  timeout?: pulumi.Input<number>;
+  /** Memory limit in MiB. Default: the server's, 4096. */
+  memoryMB?: pulumi.Input<number>;
+  /** Limit in CPUs. Default: the server's, 1. */
+  cpuCount?: pulumi.Input<number>;
+}
+
+/**
+ * A running sandbox, started from a snapshot.
+ *
+ * @example
+ * const sandbox = new Sandbox("agent", { snapshot: snapshot.name, timeout: 3600 });
+ * export const sandboxId = sandbox.sandboxId; // sb-1f0c…
+ */
+export class Sandbox extends pulumi.dynamic.Resource {
+  /** For policy packs, which tell resources by type. */
+  static readonly __pulumiType = "pulumi-nodejs:dynamic/opencomputer:Sandbox";
+
+  /** What `Sandbox.connect` of the SDK and `pulumi-opencomputer exec` take. */
+  declare readonly sandboxId: pulumi.Output<string>;
+  declare readonly snapshot: pulumi.Output<string | undefined>;
+  declare readonly timeout: pulumi.Output<number | undefined>;
+  declare readonly status: pulumi.Output<string>;
+
+  constructor(name: string, args: SandboxArgs = {}, options?: pulumi.CustomResourceOptions) {
+    const urn = pulumi.createUrn(name, Sandbox.__pulumiType, options?.parent);
+    super(
+      sandboxProvider,
+      name,
+      { sandboxId: undefined, status: undefined, ...args, __urn: urn },
+      pulumi.mergeOptions({ hideDiffs: ["sandboxId", "status"] }, options),
+      "opencomputer",
+      "Sandbox",
+    );
+  }
+}
+
+/** The image's manifest, and a note for the provider's process where its files are. Unknown while the image is. */
+function toManifest(image: pulumi.Input<Image>): pulumi.Output<ImageManifest> {
+  // pulumi.output would take an Image for a map of inputs and strip its methods: it is unwrapped by hand.
+  if (isImage(image)) return pulumi.output(describe(image));
+  return pulumi.Output.isInstance(image) ? image.apply(describe) : pulumi.output(Promise.resolve(image).then(describe));
+}
+
+async function describe(image: Image): Promise<ImageManifest> {
+  const { manifest, findBlob } = image.resolve();
+  if (!pulumi.runtime.isDryRun()) await spool().note(manifest, findBlob);
+  return manifest;
+}

@@ -1,0 +1,213 @@
+import { z } from "zod";
+import { type SnapshotInfo, snapshotNameSchema, stepTimeoutSecondsSchema } from "../src/api/schemas";
+import { isOpenComputerError, OpenComputerError } from "../src/errors";
+import { contentHash, sha256Hex, toCanonicalJson } from "../src/image/hash";
+import { type ImageManifest, manifestSchema, toProblems } from "../src/image/manifest";
+import { summariseStep } from "../src/image/step";
+import {
+  type CheckResult,
+  type CreateResult,
+  type DiffResult,
+  type HandlerContext,
+  hasUnknown,
+  type Properties,
+  type ResourceHandlers,
+  type ResourceLog,
+  UNKNOWN,
+  visible,
+} from "./context";
+
+/**
+ * The life of a `Snapshot`. What a change of an input does:
+ *
+ * | input | change | why |
+ * |---|---|---|
+ * | image | replace | a snapshot is what its image says; the new one is built before the old one goes |
+ * | name (explicit) | replace, deleting first where only the image changed | a name is taken while the old one lives |
+ * | name (automatic) | follows the image | so that new and old can live side by side |
+ * | stepTimeoutSeconds | update | it concerns the next build, not this snapshot |
+ *
+ * Inputs whose names begin with two underscores are hidden in every diff: `__manifest` is what create builds, `__urn`
+ * says whose row the log belongs to, `__autoNamed` that the name was made here.
+ */
+export const snapshotHandlers: ResourceHandlers = { check, diff, create, read, update, delete: remove };
+
+const inputsSchema = z.object({
+  name: snapshotNameSchema.optional(),
+  stepTimeoutSeconds: stepTimeoutSecondsSchema.optional(),
+  __manifest: manifestSchema,
+  __urn: z.string().optional(),
+});
+
+const checkedSchema = z.object({
+  name: z.string(),
+  contentHash: z.string(),
+  stepTimeoutSeconds: z.number().optional(),
+  __manifest: manifestSchema,
+});
+
+function check(_context: unknown, olds: Properties, news: Properties): CheckResult {
+  const unknowns = Object.fromEntries(Object.entries(news).filter(([, value]) => hasUnknown(value)));
+  const known = Object.fromEntries(Object.entries(news).filter(([key]) => !(key in unknowns)));
+  const schema = "__manifest" in unknowns ? inputsSchema.partial({ __manifest: true }) : inputsSchema;
+  const parsed = schema.safeParse(known);
+  if (parsed.success) return { inputs: { ...describeInputs(parsed.data, olds, news), ...unknowns }, failures: [] };
+  const failures = toProblems(parsed.error).map(({ path, message }) => ({
+    property: path.replace(/^__manifest/, "image"),
+    reason: message,
+  }));
+  return { inputs: news, failures };
+}
+
+function describeInputs(parsed: Partial<z.infer<typeof inputsSchema>>, olds: Properties, news: Properties): Properties {
+  const { __manifest: manifest, name, ...rest } = parsed;
+  const autoNamed = news["name"] === undefined;
+  // A hash of something unknown would look right and be wrong: all that follows from the image is unknown, too.
+  if (manifest === undefined) {
+    const name = autoNamed ? UNKNOWN : news["name"];
+    return { ...rest, name, __autoNamed: autoNamed, contentHash: UNKNOWN, steps: UNKNOWN, files: UNKNOWN };
+  }
+  const hash = contentHash(manifest);
+  return {
+    ...rest,
+    name: name ?? autoName(news, olds, hash),
+    __autoNamed: autoNamed,
+    contentHash: hash,
+    steps: describeSteps(manifest),
+    files: describeFiles(manifest),
+    __manifest: manifest,
+  };
+}
+
+/**
+ * `<logical name>-<7 hex>`. The digits come from URN and content together, so that two stacks with one program do not
+ * fight over a name on a shared server. A name that was given stays while the content is the same, even if the URN moves.
+ */
+function autoName(news: Properties, olds: Properties, hash: string): string {
+  const kept = olds["name"];
+  if (olds["__autoNamed"] === true && olds["contentHash"] === hash && typeof kept === "string") return kept;
+  const urn = String(news["__urn"] ?? "");
+  const logical = (urn.split("::").pop() ?? "").replace(/[^A-Za-z0-9._-]+/g, "-").replace(/^[^A-Za-z0-9]+/, "");
+  return `${(logical || "snapshot").slice(0, 100)}-${sha256Hex(`${urn}\n${hash}`).slice(0, 7)}`;
+}
+
+function describeSteps(manifest: ImageManifest): Properties[] {
+  return manifest.steps.map((step) => ({
+    op: step.type,
+    summary: summariseStep(step),
+    digest: sha256Hex(toCanonicalJson(step)).slice(0, 16),
+  }));
+}
+
+/** Where a file stands in the image, and the beginning of its digest: enough to see in a diff which one changed. */
+function describeFiles(manifest: ImageManifest): Record<string, string> {
+  const files: Record<string, string> = {};
+  for (const step of manifest.steps) {
+    if (step.type === "add_file") files[step.args.path] = shortDigest(step.args.digest, step.args.executable);
+    if (step.type !== "add_dir") continue;
+    for (const entry of step.args.entries) {
+      const path = `${step.args.path}/${entry.path}`;
+      if (entry.kind === "file") files[path] = shortDigest(entry.digest, entry.executable);
+      else files[path] = entry.kind === "link" ? `link to ${entry.target}` : "empty directory";
+    }
+  }
+  return files;
+}
+
+function shortDigest(digest: string, executable: boolean): string {
+  return `${digest.slice(0, "sha256:".length + 12)}${executable ? " executable" : ""}`;
+}
+
+function diff(context: Pick<HandlerContext, "log">, olds: Properties, news: Properties): DiffResult {
+  const replaces = ["contentHash", "name"].filter((key) => olds[key] !== news[key]);
+  if (replaces.includes("contentHash")) explainRebuild(context.log, olds["steps"], news["steps"]);
+  return {
+    changes: replaces.length > 0 || olds["stepTimeoutSeconds"] !== news["stepTimeoutSeconds"],
+    replaces,
+    deleteBeforeReplace: replaces.length > 0 && !replaces.includes("name"),
+  };
+}
+
+const describedStepsSchema = z.array(z.object({ summary: z.string(), digest: z.string() }));
+
+/** Says the one thing that a reader of the plan wants to know: where the rebuild begins. */
+function explainRebuild(log: ResourceLog, olds: unknown, news: unknown): void {
+  const before = describedStepsSchema.safeParse(olds);
+  const after = describedStepsSchema.safeParse(news);
+  if (!before.success || !after.success) return;
+  const first = after.data.findIndex((step, index) => step.digest !== before.data[index]?.digest);
+  const total = after.data.length;
+  const step = after.data[first];
+  if (step === undefined)
+    log.info(`rebuild: the last ${before.data.length - total} steps are gone, ${total} are cached`);
+  else log.info(`rebuild from step ${first + 1} of ${total}: ${step.summary} (${first} cached)`);
+}
+
+async function create(context: HandlerContext, inputs: Properties): Promise<CreateResult> {
+  const { name, stepTimeoutSeconds, __manifest: manifest } = checkedSchema.parse(inputs);
+  const request = {
+    name,
+    image: { manifest, findBlob: context.findBlob },
+    ...(stepTimeoutSeconds === undefined ? {} : { stepTimeoutSeconds }),
+  };
+  const onBuildLog = (event: { message: string }) => context.log.status(event.message);
+  try {
+    const snapshot = await context.api.createSnapshot(request, { onBuildLog, signal: context.signal });
+    return { id: snapshot.id, outs: toOutputs(inputs, snapshot) };
+  } catch (error) {
+    if (!isOpenComputerError(error, "conflict")) throw error;
+    const snapshot = await adopt(context, inputs, error);
+    return { id: snapshot.id, outs: toOutputs(inputs, snapshot) };
+  }
+}
+
+/**
+ * The name is taken. By the same content, it is ours: an earlier create that succeeded and was not recorded (the CLI
+ * was killed). By anything else, it is somebody's, and we keep our hands off.
+ */
+async function adopt(context: HandlerContext, inputs: Properties, conflict: OpenComputerError): Promise<SnapshotInfo> {
+  const existing = await context.api.getSnapshot(String(inputs["name"]), { signal: context.signal });
+  if (existing.contentHash === inputs["contentHash"] && existing.status === "ready") return existing;
+  throw new OpenComputerError(
+    "conflict",
+    `a snapshot named ${existing.name} exists with another content (${existing.contentHash.slice(0, 12)}, ${existing.status}); ` +
+      "choose another name, leave the name out, or delete that snapshot first",
+    { cause: conflict },
+  );
+}
+
+async function read(context: HandlerContext, id: string, outs: Properties): Promise<Properties | undefined> {
+  try {
+    const snapshot = await context.api.getSnapshot(String(outs["name"]), { signal: context.signal });
+    // The same name with another id is another snapshot: ours was deleted, and this one is not ours to keep.
+    return snapshot.id === id && snapshot.status !== "failed" ? toOutputs(outs, snapshot) : undefined;
+  } catch (error) {
+    if (isOpenComputerError(error, "not_found")) return undefined;
+    throw error;
+  }
+}
+
+async function update(_context: unknown, _id: string, olds: Properties, news: Properties): Promise<Properties> {
+  return { ...visible(news), ...pick(olds, ["snapshotId", "checkpointId", "status", "createdAt"]) };
+}
+
+async function remove(context: HandlerContext, id: string, outs: Properties): Promise<void> {
+  if ((await read(context, id, outs)) === undefined) return;
+  await context.api.deleteSnapshot(String(outs["name"]), { signal: context.signal });
+}
+
+/** Nothing that moves by itself (lastUsedAt) is an output: it would be drift on every refresh. */
+function toOutputs(inputs: Properties, snapshot: SnapshotInfo): Properties {
+  return {
+    ...visible(inputs),
+    contentHash: snapshot.contentHash,
+    snapshotId: snapshot.id,
+    checkpointId: snapshot.checkpointId ?? null,
+    status: snapshot.status,
+    createdAt: snapshot.createdAt,
+  };
+}
+
+function pick(from: Properties, keys: readonly string[]): Properties {
+  return Object.fromEntries(keys.filter((key) => from[key] !== undefined).map((key) => [key, from[key]]));
+}
