@@ -34,20 +34,18 @@ export async function findEmbedded(
 ): Promise<RunningEmbedded | undefined> {
   const card = await readCard(home);
   if (!card || !isAlive(card.pid)) return undefined;
-  const { signal, ...clientOptions } = options;
-  const api = createClient({
-    apiUrl: card.url,
-    apiKey: card.apiKey,
-    retry: { attempts: 1, baseDelayMs: 0 },
-    ...clientOptions,
-  });
+  const { signal, onWarning } = options;
+  const address = { apiUrl: card.url, apiKey: card.apiKey, ...(onWarning ? { onWarning } : {}) };
+  const probe = createClient({ ...address, retry: { attempts: 1, baseDelayMs: 0 } });
   const timeout = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
   try {
-    const info = await api.info({ signal: signal ? AbortSignal.any([signal, timeout]) : timeout });
-    return { api: createClient({ apiUrl: card.url, apiKey: card.apiKey, ...clientOptions }), card, info };
+    const info = await probe.info({ signal: signal ? AbortSignal.any([signal, timeout]) : timeout });
+    return { api: createClient(address), card, info };
   } catch (error) {
     if (signal?.aborted) throw error;
-    if (isOpenComputerError(error, "protocol")) throw incompatible(card, error);
+    // Only an answer to our key that we do not understand is ours; an error status may come from a stranger.
+    if (isOpenComputerError(error, "protocol") && error.details["status"] === undefined)
+      throw incompatible(card, error);
     return undefined;
   }
 }
