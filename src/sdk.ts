@@ -1,11 +1,11 @@
 /** The SDK: images, snapshots and sandboxes for programs. It needs no Pulumi. */
-export type { FileInfo, SandboxInfo, SnapshotInfo } from "./api/schemas";
+export type { FileInfo as EntryInfo, SandboxInfo, SnapshotInfo } from "./api/schemas";
 export { type ErrorCode, isOpenComputerError, OpenComputerError, type Problem } from "./errors";
 export { Image } from "./image/image";
 export type { ImageManifest } from "./image/manifest";
 export type { ConnectionOptions } from "./sdk/connection";
-export { type Exec, ExecTimeoutError, type ProcessResult, type RunOptions } from "./sdk/exec";
-export type { Files } from "./sdk/files";
+export { type Exec, ExecTimeoutError, type ProcessResult, type RunOpts } from "./sdk/exec";
+export type { Filesystem } from "./sdk/filesystem";
 export { Sandbox } from "./sdk/sandbox";
-export type { SandboxOptions } from "./sdk/sandbox-options";
-export { type CreateSnapshotOptions, Snapshots, type WaitUntilReadyOptions } from "./sdk/snapshots";
+export type { SandboxOpts } from "./sdk/sandbox-opts";
+export { type CreateSnapshotOpts, Snapshots, type WaitForReadyOpts } from "./sdk/snapshots";

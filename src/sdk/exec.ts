@@ -9,7 +9,7 @@ export interface ProcessResult {
   readonly stderr: string;
 }
 
-export interface RunOptions {
+export interface RunOpts {
   /** Limit on the server, in seconds; 0 is none. Default 60. */
   readonly timeout?: number;
   /** On top of the sandbox's environment. */
@@ -47,7 +47,7 @@ export class Exec {
    * @throws ExecTimeoutError, gone where the sandbox is stopped, not_found
    * @example (await sandbox.exec.run("echo hi")).stdout // "hi\n"
    */
-  async run(command: string, options: RunOptions = {}): Promise<ProcessResult> {
+  async run(command: string, options: RunOpts = {}): Promise<ProcessResult> {
     const { signal, timeoutMs } = options;
     const limit = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
     const signals = [signal, limit].filter((one) => one !== undefined);
@@ -66,6 +66,6 @@ export class Exec {
 }
 
 /** As the official client sends it. */
-function toRequest(command: string, { timeout = 60, env, cwd }: RunOptions) {
+function toRequest(command: string, { timeout = 60, env, cwd }: RunOpts) {
   return { cmd: "sh", args: ["-c", command], timeout, ...(env ? { envs: env } : {}), ...(cwd ? { cwd } : {}) };
 }

@@ -3,8 +3,8 @@ import type { SandboxInfo } from "../api/schemas";
 import { isOpenComputerError } from "../errors";
 import { type ConnectionOptions, openConnection } from "./connection";
 import { Exec } from "./exec";
-import { Files } from "./files";
-import { type SandboxOptions, toCreateRequest } from "./sandbox-options";
+import { Filesystem } from "./filesystem";
+import { type SandboxOpts, toCreateRequest } from "./sandbox-opts";
 
 /**
  * One running sandbox.
@@ -23,7 +23,7 @@ export class Sandbox implements AsyncDisposable {
   readonly exec: Exec;
   /** The same as {@link exec}; the official SDK's older name. */
   readonly commands: Exec;
-  readonly files: Files;
+  readonly files: Filesystem;
   private currentStatus: string;
 
   private constructor(
@@ -33,7 +33,7 @@ export class Sandbox implements AsyncDisposable {
     this.sandboxId = info.sandboxID;
     this.exec = new Exec(api, info.sandboxID);
     this.commands = this.exec;
-    this.files = new Files(api, info.sandboxID);
+    this.files = new Filesystem(api, info.sandboxID);
     this.currentStatus = info.status;
   }
 
@@ -42,7 +42,7 @@ export class Sandbox implements AsyncDisposable {
    *
    * @throws invalid_input, not_found for a snapshot, build_failed, aborted
    */
-  static async create(options: SandboxOptions = {}): Promise<Sandbox> {
+  static async create(options: SandboxOpts = {}): Promise<Sandbox> {
     const request = toCreateRequest(options);
     const { onBuildLog, signal } = options;
     const api = await openConnection(options, signal);

@@ -6,7 +6,7 @@ import type { Image } from "../image/image";
 import { parseWith } from "../image/manifest";
 import { type ConnectionOptions, openConnection } from "./connection";
 
-export interface CreateSnapshotOptions {
+export interface CreateSnapshotOpts {
   /** 1 to 128 letters, digits, `.`, `_`, `-`. */
   readonly name: string;
   readonly image: Image;
@@ -19,7 +19,7 @@ export interface CreateSnapshotOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface WaitUntilReadyOptions {
+export interface WaitForReadyOpts {
   readonly signal?: AbortSignal;
   /** Longest wait in milliseconds. Default: none. */
   readonly timeoutMs?: number;
@@ -45,7 +45,7 @@ export class Snapshots {
    *
    * @throws conflict where the name is taken; build_failed with the step, its exit code and last lines; invalid_input
    */
-  async create(options: CreateSnapshotOptions): Promise<SnapshotInfo> {
+  async create(options: CreateSnapshotOpts): Promise<SnapshotInfo> {
     const { onBuildLog, onBuildLogs, signal, stepTimeoutSeconds } = options;
     const name = parseWith(snapshotNameSchema, options.name, "the snapshot's name");
     const image = options.image.resolve();
@@ -83,7 +83,7 @@ export class Snapshots {
    *
    * @throws build_failed, timeout, aborted
    */
-  async waitUntilReady(name: string, options: WaitUntilReadyOptions = {}): Promise<SnapshotInfo> {
+  async waitUntilReady(name: string, options: WaitForReadyOpts = {}): Promise<SnapshotInfo> {
     const { signal, timeoutMs = Number.POSITIVE_INFINITY } = options;
     const deadline = Date.now() + timeoutMs;
     const api = await this.open(signal);

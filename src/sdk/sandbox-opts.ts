@@ -4,7 +4,7 @@ import { type Image, isImage } from "../image/image";
 import type { ConnectionOptions } from "./connection";
 
 /** How to create a sandbox: from an image, from a snapshot, or from neither, which is the base. */
-export interface SandboxOptions extends ConnectionOptions {
+export interface SandboxOpts extends ConnectionOptions {
   /** Built where it is not built yet, then started. */
   readonly image?: Image;
   /** The name of a snapshot. */
@@ -36,7 +36,7 @@ const UNSUPPORTED = ["burst", "sandboxFamily", "diskMB", "secretStore", "preview
  *
  * @throws invalid_input, unsupported
  */
-export function toCreateRequest(options: SandboxOptions): CreateSandboxRequest {
+export function toCreateRequest(options: SandboxOpts): CreateSandboxRequest {
   const given = new Map<string, unknown>(Object.entries(options).filter(([, value]) => value !== undefined));
   const unsupported = UNSUPPORTED.filter((name) => given.has(name));
   if (unsupported.length > 0) {

@@ -6,7 +6,7 @@ import type { FileInfo } from "../api/schemas";
 import { isOpenComputerError } from "../errors";
 
 /** The files of one sandbox. A relative path starts at the home directory, `/home/sandbox`. */
-export class Files {
+export class Filesystem {
   constructor(
     private readonly api: Api,
     private readonly sandboxId: string,
