@@ -1,0 +1,79 @@
+import { installTool, originOf } from "./cache.mjs";
+import { ask, findProgram } from "./command.mjs";
+import { buildGoTool } from "./go-tool.mjs";
+import { findCgroups } from "./host.mjs";
+import { GO_TOOLS } from "./pins.mjs";
+import { isAtLeast } from "./version-number.mjs";
+
+const RUNSC_FOLDER = `runsc-${GO_TOOLS.runsc.version}`;
+
+/**
+ * @typedef {{ ok: boolean, found?: string, note?: string }} Finding
+ */
+
+/**
+ * Looks for any OCI runtime that works here: gVisor's runsc, runc, or crun.
+ *
+ * @returns {Promise<Finding>}
+ */
+export async function checkRuntime() {
+  for (const check of [checkRunsc, checkRunc, checkCrun]) {
+    const finding = await check();
+    if (finding.ok) return finding;
+  }
+  return { ok: false };
+}
+
+/** @returns {Promise<Finding>} */
+export async function checkRunsc() {
+  const path = findProgram("runsc");
+  if (!path) return { ok: false };
+  const origin = originOf(path, RUNSC_FOLDER);
+  if (origin === "own") return findVersion(path);
+  return { ok: origin === "pinned", found: `${path} ${GO_TOOLS.runsc.version}` };
+}
+
+/** @returns {Promise<Finding>} */
+export async function checkRunc() {
+  const path = findProgram("runc");
+  return path ? findVersion(path, runcNote) : { ok: false };
+}
+
+/** @returns {Promise<Finding>} */
+async function checkCrun() {
+  const path = findProgram("crun");
+  if (!path) return { ok: false };
+  if ((await findCgroups()) === "version 2") return findVersion(path);
+  return { ok: false, found: path, note: "crun does not work with hybrid cgroups" };
+}
+
+/** Builds gVisor's runsc, which needs nothing but Go. */
+export async function provideRunsc() {
+  await installTool(RUNSC_FOLDER, ["runsc"], (folder) =>
+    buildGoTool("runsc", folder, "it runs sandboxes behind a kernel of their own"),
+  );
+}
+
+/**
+ * A warning for versions of runc with the container escapes of November 2025, or undefined. Distributions mend old
+ * versions without changing their number, so this is no reason to refuse one.
+ *
+ * @param {string} version
+ */
+export function runcNote(version) {
+  const isMended = isAtLeast(version, "1.3.0") ? isAtLeast(version, "1.3.3") : isAtLeast(version, "1.2.8");
+  if (isMended) return undefined;
+  return "older than 1.2.8 / 1.3.3: open to CVE-2025-31133, CVE-2025-52565 and CVE-2025-52881 unless your distribution mended it; the user namespace of each sandbox softens them, runsc avoids them";
+}
+
+/**
+ * @param {string} path
+ * @param {(version: string) => string | undefined} [toNote]
+ * @returns {Promise<Finding>}
+ */
+async function findVersion(path, toNote) {
+  const { ok, text } = await ask(path, ["--version"]);
+  const version = text.split("\n")[0]?.replace(/^\w+ version /, "");
+  const note = toNote?.(text);
+  return { ok, found: `${path} ${version}`, ...(note ? { note } : {}) };
+}

@@ -1,0 +1,94 @@
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { runInForeground } from "./command.mjs";
+import { interrupted } from "./interruption.mjs";
+import { runProgram } from "./main-program.mjs";
+import { say } from "./progress.mjs";
+import { PROJECT } from "./project.mjs";
+import { provide } from "./provide.mjs";
+import { quietPulumi } from "./pulumi-environment.mjs";
+import { closingLine, countCheck, countVitest, sumCounts } from "./test-report.mjs";
+
+const BIOME = "node_modules/@biomejs/biome/bin/biome";
+const TSC = "node_modules/typescript/bin/tsc";
+const VITEST = "node_modules/vitest/vitest.mjs";
+
+/**
+ * @typedef {import("./test-report.mjs").Counts} Counts
+ * @typedef {{ title: string, run: () => Promise<Counts> }} Phase
+ */
+
+/** `npm test`: everything. `npm test -- ARGS`: one vitest run with these arguments, on the same ready machine. */
+await runProgram(async () => {
+  const args = process.argv.slice(2);
+  const counts = await testAll(args.length > 0 ? [vitest("vitest", args)] : allPhases());
+  say(`\n${closingLine(counts)}`);
+  return counts.failed > 0 ? 1 : 0;
+});
+
+/** @returns {readonly Phase[]} */
+function allPhases() {
+  return [
+    { title: "format and lint", run: () => check([BIOME, "check", "."]) },
+    { title: "types", run: () => check([TSC, "--noEmit"]) },
+    ...["unit", "integration", "e2e"].map((project) => vitest(project, ["--project", project])),
+  ];
+}
+
+/**
+ * Runs every phase also where an earlier one fails: one run tells all that is wrong.
+ *
+ * @param {readonly Phase[]} phases
+ * @returns {Promise<Counts>}
+ */
+async function testAll(phases) {
+  try {
+    await provide("test");
+  } catch (error) {
+    interrupted.throwIfAborted();
+    say(`\n${error instanceof Error ? error.message : error}`);
+    return countCheck(1);
+  }
+  const results = [];
+  for (const { title, run } of phases) {
+    say(`\n== ${title}`);
+    results.push({ title, counts: await run() });
+  }
+  say();
+  for (const { title, counts } of results) say(`${counts.failed > 0 ? "✗" : "✓"} ${title}: ${closingLine(counts)}`);
+  return sumCounts(results.map(({ counts }) => counts));
+}
+
+/** @param {readonly string[]} args */
+async function check(args) {
+  return countCheck(await node(args));
+}
+
+/**
+ * @param {string} title
+ * @param {readonly string[]} args
+ * @returns {Phase}
+ */
+function vitest(title, args) {
+  return {
+    title,
+    run: async () => {
+      const folder = await mkdtemp(join(tmpdir(), "opencomputer-test-"));
+      const file = join(folder, "report.json");
+      try {
+        const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${file}`];
+        const exitCode = await node([VITEST, "run", ...reporters, ...args]);
+        const text = await readFile(file, "utf8").catch(() => "null");
+        return countVitest(JSON.parse(text) ?? undefined, exitCode, { isCi: Boolean(process.env.CI) });
+      } finally {
+        await rm(folder, { recursive: true, force: true });
+      }
+    },
+  };
+}
+
+/** @param {readonly string[]} args */
+function node(args) {
+  return runInForeground(process.execPath, args, { cwd: PROJECT, env: quietPulumi() });
+}
