@@ -3,7 +3,7 @@ import type { Api } from "../src/api/contract";
 import { connect } from "../src/client/connect";
 import { cacheHome } from "../src/paths";
 import { BlobSpool } from "./blob-spool";
-import type { HandlerContext, Properties, ResourceHandlers } from "./context";
+import type { HandlerContext, Properties, ResourceHandlers, ResourceLog } from "./context";
 import { createEngineLog } from "./engine-log";
 
 /**
@@ -39,7 +39,7 @@ export function toDynamicHost(handlers: ResourceHandlers): DynamicHost {
   let endpoint: Endpoint = {};
   const contextFor = async (properties: Properties): Promise<HandlerContext> => {
     const log = logFor(properties);
-    const api = await apiFor(endpoint, log.status);
+    const api = await apiFor(endpoint, log);
     return { api, log, findBlob: (digest) => spool().find(digest), signal: new AbortController().signal };
   };
   return {
@@ -82,11 +82,11 @@ function logFor(properties: Properties) {
 const apis = new Map<string, Promise<Api>>();
 
 /** One connection an endpoint; a failed attempt is forgotten, so that the next operation tries anew. */
-function apiFor(endpoint: Endpoint, onProgress: (line: string) => void): Promise<Api> {
+function apiFor(endpoint: Endpoint, log: ResourceLog): Promise<Api> {
   const key = JSON.stringify(endpoint);
   const known = apis.get(key);
   if (known !== undefined) return known;
-  const attempt = connect({ ...endpoint, onProgress });
+  const attempt = connect({ ...endpoint, onProgress: log.status, onWarning: log.warn });
   apis.set(key, attempt);
   attempt.catch(() => apis.delete(key));
   return attempt;

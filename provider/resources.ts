@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { type Image, isImage } from "../src/image/image";
 import type { ImageManifest } from "../src/image/manifest";
-import { sandboxProvider, snapshotProvider } from "./dynamic";
+import { providerText } from "./dynamic";
 import { spool } from "./host";
 
 /** Inputs of a {@link Snapshot}. */
@@ -32,8 +32,8 @@ export interface StepSummary {
  * const snapshot = new Snapshot("data-science", { image: Image.base().pipInstall(["pandas"]) });
  * export const name = snapshot.name; // data-science-3f2a91c
  */
-export class Snapshot extends pulumi.dynamic.Resource {
-  /** For policy packs, which tell resources by type. */
+export class Snapshot extends pulumi.CustomResource {
+  /** The resource's type token; policy packs tell resources by it. */
   static readonly __pulumiType = "pulumi-nodejs:dynamic/opencomputer:Snapshot";
 
   declare readonly name: pulumi.Output<string>;
@@ -52,9 +52,10 @@ export class Snapshot extends pulumi.dynamic.Resource {
   constructor(name: string, args: SnapshotArgs, options?: pulumi.CustomResourceOptions) {
     const outputs = ["contentHash", "steps", "files", "snapshotId", "checkpointId", "status", "createdAt"];
     super(
-      snapshotProvider,
+      Snapshot.__pulumiType,
       name,
       {
+        __provider: providerText.snapshot,
         ...Object.fromEntries(outputs.map((key) => [key, undefined])),
         name: args.name,
         stepTimeoutSeconds: args.stepTimeoutSeconds,
@@ -63,8 +64,6 @@ export class Snapshot extends pulumi.dynamic.Resource {
       },
       // Outputs that only the server knows would show as removed in every plan that changes something.
       pulumi.mergeOptions({ hideDiffs: ["snapshotId", "checkpointId", "status", "createdAt"] }, options),
-      "opencomputer",
-      "Snapshot",
     );
   }
 }
@@ -91,8 +90,8 @@ export interface SandboxArgs {
  * const sandbox = new Sandbox("agent", { snapshot: snapshot.name, timeout: 3600 });
  * export const sandboxId = sandbox.sandboxId; // sb-1f0c…
  */
-export class Sandbox extends pulumi.dynamic.Resource {
-  /** For policy packs, which tell resources by type. */
+export class Sandbox extends pulumi.CustomResource {
+  /** The resource's type token; policy packs tell resources by it. */
   static readonly __pulumiType = "pulumi-nodejs:dynamic/opencomputer:Sandbox";
 
   /** What `Sandbox.connect` of the SDK and `pulumi-opencomputer exec` take. */
@@ -104,12 +103,10 @@ export class Sandbox extends pulumi.dynamic.Resource {
   constructor(name: string, args: SandboxArgs = {}, options?: pulumi.CustomResourceOptions) {
     const urn = pulumi.createUrn(name, Sandbox.__pulumiType, options?.parent);
     super(
-      sandboxProvider,
+      Sandbox.__pulumiType,
       name,
-      { sandboxId: undefined, status: undefined, ...args, __urn: urn },
+      { __provider: providerText.sandbox, sandboxId: undefined, status: undefined, ...args, __urn: urn },
       pulumi.mergeOptions({ hideDiffs: ["sandboxId", "status"] }, options),
-      "opencomputer",
-      "Sandbox",
     );
   }
 }
