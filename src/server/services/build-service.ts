@@ -1,0 +1,249 @@
+import { randomUUID } from "node:crypto";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { BuildEvent, Engine } from "../../engines/engine";
+import { isOpenComputerError, OpenComputerError, toErrorJson } from "../../errors";
+import { contentHash } from "../../image/hash";
+import type { ImageManifest } from "../../image/manifest";
+import type { Log } from "../log";
+import type { BuildOutcome, CheckpointRow, OrgStore } from "../store/store";
+import type { ActivityGate } from "./activity-gate";
+import type { BlobStore } from "./blob-store";
+import { BuildLog } from "./build-log";
+
+export interface BuildServiceParts {
+  readonly engine: Engine;
+  readonly blobs: BlobStore;
+  readonly gate: ActivityGate;
+  /** Folder of the builds' logs. */
+  readonly logDir: string;
+  readonly now: () => number;
+  readonly log: Log;
+}
+
+/** One wish for an image. */
+export interface BuildWish {
+  readonly manifest: ImageManifest;
+  readonly stepTimeoutMs: number;
+  /** The snapshot that it is for, where there is one. */
+  readonly name: string | null;
+}
+
+/** One subscriber's hold on a build; whoever has one must {@link BuildTicket.leave}. */
+export interface BuildTicket {
+  /** The checkpoint, when it is there. Rejects with build_failed, build_cancelled and the like. */
+  readonly done: Promise<CheckpointRow>;
+  /** Every event from number `from`, then live; ends when the build does, however it ends. */
+  events(from: number, signal: AbortSignal): AsyncGenerator<BuildEvent>;
+  /** The id of the build, once it is known to be one; undefined where the image was there already. */
+  buildId(): Promise<string | undefined>;
+  /** Lets go; the last to leave cancels what still runs. Again is fine. */
+  leave(): void;
+}
+
+/**
+ * Builds each image once: all who wish for one content hash of one organisation at the same time share a flight.
+ *
+ *   wish → (flight for this hash?) → cached checkpoint that the engine still has → done
+ *                                  → build row `running` → engine.build → image row → `succeeded`
+ *                                  → … → `failed` or `cancelled`: no image row, the log and the reason stay
+ */
+export class BuildService {
+  private readonly flights = new Map<string, Flight>();
+  private readonly ending = new Map<string, Promise<unknown>>();
+  private stopping = false;
+
+  constructor(private readonly parts: BuildServiceParts) {}
+
+  /** Joins the flight of this image, or starts it. @throws unavailable while the server stops */
+  request(org: OrgStore, wish: BuildWish): BuildTicket {
+    if (this.stopping) throw serverStopping();
+    const hash = contentHash(wish.manifest);
+    const key = `${org.orgId}/${hash}`;
+    const flight = this.flights.get(key) ?? this.begin(key, org, wish, hash);
+    return subscribe(flight, () => this.cancel(key, flight, cancelled("nobody waits for it any more")));
+  }
+
+  /** Cancels all builds and waits until their rows say so. */
+  async stop(): Promise<void> {
+    this.stopping = true;
+    for (const [key, flight] of this.flights) this.cancel(key, flight, cancelled("the server is stopping"));
+    await Promise.all(this.ending.values());
+  }
+
+  private begin(key: string, org: OrgStore, wish: BuildWish, hash: string): Flight {
+    const flight: Flight = { subscribers: 0, over: false, controller: new AbortController(), ...startOf() };
+    this.flights.set(key, flight);
+    const predecessor = this.ending.get(key);
+    const running = this.fly(flight, org, wish, hash, predecessor).finally(() => {
+      flight.over = true;
+      if (this.flights.get(key) === flight) this.flights.delete(key);
+    });
+    running.then(flight.land, flight.crash);
+    return flight;
+  }
+
+  /** A cancelled flight takes no new passengers; the next one for this hash waits until it is down. */
+  private cancel(key: string, flight: Flight, reason: OpenComputerError): void {
+    if (flight.over || flight.controller.signal.aborted) return;
+    if (this.flights.get(key) === flight) this.flights.delete(key);
+    const end = Promise.allSettled([flight.done, this.ending.get(key)]).then(() => {
+      if (this.ending.get(key) === end) this.ending.delete(key);
+    });
+    this.ending.set(key, end);
+    flight.controller.abort(reason);
+  }
+
+  private async fly(flight: Flight, org: OrgStore, wish: BuildWish, hash: string, after?: Promise<unknown>) {
+    await after;
+    const leaveGate = await this.parts.gate.enter();
+    try {
+      flight.controller.signal.throwIfAborted();
+      const cached = await this.findCached(org, hash);
+      if (cached === undefined) return await this.build(flight, org, wish, hash);
+      flight.open({ kind: "cached", hash });
+      return cached;
+    } finally {
+      leaveGate();
+      // Where it failed before there was a log, readers must not wait for one.
+      flight.open({ kind: "nothing" });
+    }
+  }
+
+  private async findCached(org: OrgStore, hash: string): Promise<CheckpointRow | undefined> {
+    const image = await org.getImage(hash);
+    const row = image && (await org.getCheckpoint(image.checkpointId));
+    // An image on an older base is not the image that a build would give now.
+    if (row === undefined || row.baseDigest !== this.parts.engine.describe().baseDigest) return undefined;
+    return (await this.parts.engine.hasCheckpoint(row.checkpoint)) ? row : undefined;
+  }
+
+  private async build(flight: Flight, org: OrgStore, wish: BuildWish, hash: string): Promise<CheckpointRow> {
+    const { logDir, now } = this.parts;
+    const id = randomUUID();
+    const logPath = join(logDir, `${id}.ndjson`);
+    await mkdir(logDir, { recursive: true, mode: 0o700 });
+    const log = new BuildLog(logPath);
+    try {
+      const startedAt = now();
+      await org.insertBuild({
+        ...{ id, contentHash: hash, name: wish.name, status: "running", error: null },
+        ...{ logPath, startedAt, finishedAt: null },
+      });
+      flight.open({ kind: "building", id, log });
+      return await this.buildAndRecord(flight, org, wish, { id, hash, log });
+    } finally {
+      log.close();
+    }
+  }
+
+  private async buildAndRecord(flight: Flight, org: OrgStore, wish: BuildWish, build: RunningBuild) {
+    try {
+      const row = await this.runEngine(flight, org, wish, build);
+      await org.saveImage(wish.manifest, row);
+      await org.finishBuild(build.id, { status: "succeeded", error: null, finishedAt: this.parts.now() });
+      return row;
+    } catch (error) {
+      const reason = flight.controller.signal.aborted ? toReason(flight.controller.signal) : error;
+      if (!isOpenComputerError(reason)) this.parts.log.error({ err: reason, buildId: build.id }, "a build broke");
+      await org.finishBuild(build.id, toOutcome(reason, this.parts.now()));
+      throw reason;
+    }
+  }
+
+  private async runEngine(flight: Flight, org: OrgStore, wish: BuildWish, build: RunningBuild): Promise<CheckpointRow> {
+    const { engine, blobs, now } = this.parts;
+    const checkpoint = await engine.build({
+      manifest: wish.manifest,
+      openBlob: (digest) => blobs.open(org, digest),
+      onLog: (event) => build.log.append(event),
+      stepTimeoutMs: wish.stepTimeoutMs,
+      signal: flight.controller.signal,
+    });
+    const { baseDigest } = engine.describe();
+    return { id: randomUUID(), contentHash: build.hash, checkpoint, baseDigest, buildId: build.id, createdAt: now() };
+  }
+}
+
+type LogSource =
+  | { readonly kind: "cached"; readonly hash: string }
+  | { readonly kind: "building"; readonly id: string; readonly log: BuildLog }
+  | { readonly kind: "nothing" };
+
+interface RunningBuild {
+  readonly id: string;
+  readonly hash: string;
+  readonly log: BuildLog;
+}
+
+interface Flight {
+  subscribers: number;
+  over: boolean;
+  readonly controller: AbortController;
+  readonly source: Promise<LogSource>;
+  readonly open: (source: LogSource) => void;
+  readonly done: Promise<CheckpointRow>;
+  readonly land: (row: CheckpointRow) => void;
+  readonly crash: (reason: unknown) => void;
+}
+
+function startOf(): Pick<Flight, "source" | "open" | "done" | "land" | "crash"> {
+  let open: Flight["open"] = () => {};
+  let land: Flight["land"] = () => {};
+  let crash: Flight["crash"] = () => {};
+  const source = new Promise<LogSource>((resolve) => {
+    open = resolve;
+  });
+  const done = new Promise<CheckpointRow>((resolve, reject) => {
+    land = resolve;
+    crash = reject;
+  });
+  // Nobody may be listening when it fails: the last subscriber may be the one who cancelled it.
+  done.catch(() => {});
+  return { source, open, done, land, crash };
+}
+
+function subscribe(flight: Flight, cancelFlight: () => void): BuildTicket {
+  let left = false;
+  flight.subscribers += 1;
+  return {
+    done: flight.done,
+    events: (from, signal) => readFlight(flight, from, signal),
+    buildId: async () => {
+      const source = await flight.source;
+      return source.kind === "building" ? source.id : undefined;
+    },
+    leave: () => {
+      if (left) return;
+      left = true;
+      flight.subscribers -= 1;
+      if (flight.subscribers === 0) cancelFlight();
+    },
+  };
+}
+
+async function* readFlight(flight: Flight, from: number, signal: AbortSignal): AsyncGenerator<BuildEvent> {
+  const source = await flight.source;
+  if (source.kind === "building") yield* source.log.read(from, signal);
+  if (source.kind === "cached" && from === 0) {
+    yield { step: 0, type: "cache_hit", message: `image ${source.hash.slice(0, 12)} is already built` };
+  }
+}
+
+function toReason(signal: AbortSignal): unknown {
+  return signal.reason;
+}
+
+function toOutcome(reason: unknown, finishedAt: number): BuildOutcome {
+  const status = isOpenComputerError(reason, "build_cancelled") ? "cancelled" : "failed";
+  return { status, error: toErrorJson(reason), finishedAt };
+}
+
+function cancelled(why: string): OpenComputerError {
+  return new OpenComputerError("build_cancelled", `the build was cancelled: ${why}`);
+}
+
+/** The error for whatever comes while the server is stopping. */
+export function serverStopping(): OpenComputerError {
+  return new OpenComputerError("unavailable", "the server is stopping; try again when it has been started anew");
+}

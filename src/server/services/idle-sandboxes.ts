@@ -1,0 +1,82 @@
+import type { Log } from "../log";
+import type { OrgStore, SandboxRow } from "../store/store";
+import { IdleClock } from "./idle-clock";
+
+/** When a sandbox could not be stopped at its deadline, it is tried again after this. */
+const RETRY_MS = 60_000;
+/** A recorded deadline may be this much behind: not every command of a busy sandbox needs a synced write. */
+const MAX_DRIFT_MS = 5_000;
+
+export interface IdleSandboxesParts {
+  readonly now: () => number;
+  readonly log: Log;
+  readonly stop: (org: OrgStore, row: SandboxRow) => Promise<unknown>;
+}
+
+/** Stops sandboxes that were idle for their timeout, and keeps their deadlines on record for the next server. */
+export class IdleSandboxes {
+  private readonly owners = new Map<string, { readonly org: OrgStore; recorded: number }>();
+  private readonly clock: IdleClock;
+
+  constructor(private readonly parts: IdleSandboxesParts) {
+    this.clock = new IdleClock({ now: parts.now, onExpired: (id) => void this.expire(id) });
+  }
+
+  /** Watches a running sandbox from its recorded deadline on, or anew where it has none. Returns the deadline; null is never. */
+  watch(org: OrgStore, row: SandboxRow): number | null {
+    if (row.timeoutSeconds === 0) {
+      this.forget(row.id);
+      return null;
+    }
+    const deadline = this.clock.watch(row.id, row.timeoutSeconds * 1000, row.deadline ?? undefined);
+    this.owners.set(row.id, { org, recorded: deadline });
+    return deadline;
+  }
+
+  forget(id: string): void {
+    this.clock.forget(id);
+    this.owners.delete(id);
+  }
+
+  /** A use begins; call the answer when it is over. */
+  use(id: string): () => void {
+    const end = this.clock.use(id);
+    return () => {
+      const deadline = end();
+      if (deadline !== undefined) void this.record(id, deadline);
+    };
+  }
+
+  deadlineOf(id: string): number | null {
+    return this.clock.deadlineOf(id);
+  }
+
+  close(): void {
+    this.clock.stop();
+    this.owners.clear();
+  }
+
+  private async record(id: string, deadline: number): Promise<void> {
+    const owner = this.owners.get(id);
+    if (owner === undefined || deadline - owner.recorded < MAX_DRIFT_MS) return;
+    owner.recorded = deadline;
+    try {
+      await owner.org.updateSandbox(id, { deadline });
+    } catch (err) {
+      this.parts.log.error({ err, sandbox: id }, "a deadline could not be recorded");
+    }
+  }
+
+  private async expire(id: string): Promise<void> {
+    const owner = this.owners.get(id);
+    const row = await owner?.org.getSandbox(id);
+    if (owner === undefined || row?.status !== "running") return;
+    try {
+      await this.parts.stop(owner.org, row);
+      this.parts.log.info({ sandbox: id }, "stopped: idle for its timeout");
+    } catch (err) {
+      this.parts.log.error({ err, sandbox: id }, "an idle sandbox could not be stopped; trying again");
+      this.watch(owner.org, { ...row, deadline: this.parts.now() + RETRY_MS });
+    }
+  }
+}
