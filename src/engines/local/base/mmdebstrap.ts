@@ -1,0 +1,83 @@
+import { mkdirSync } from "node:fs";
+import { execa } from "execa";
+import { type AptEntry, toOneLine } from "./apt-entry";
+import { DPKG_OPTIONS } from "./finishing";
+import { condenseMmdebstrap } from "./mmdebstrap-progress";
+import { BASE_PACKAGES } from "./packages";
+import { requireTool, runTool, toolEnv } from "./run-tool";
+
+const TIMEOUT_MS = 45 * 60_000;
+
+/** A time that is the same in every build, so that two bases from the same packages are the same base. */
+const SOURCE_DATE_EPOCH = "1704067200";
+
+export interface MmdebstrapRun {
+  readonly suite: string;
+  readonly entries: readonly AptEntry[];
+  /** Made by this run. */
+  readonly rootfs: string;
+  /** An empty directory for the tools' own temporary files. */
+  readonly workDir: string;
+  readonly hostEnv: Readonly<Record<string, string | undefined>>;
+  readonly onProgress: (line: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Installs a release from packages into a directory, with natural owners. The machine's proxies, certificates and
+ * download settings of apt are used and not kept: what they leave in the tree, the finishing step removes.
+ *
+ * @throws requirement_missing without mmdebstrap; unavailable where packages cannot be had; aborted
+ */
+export async function installRelease(run: MmdebstrapRun): Promise<void> {
+  const env = { ...toolEnv(run.hostEnv), TMPDIR: run.workDir, SOURCE_DATE_EPOCH, DEBIAN_FRONTEND: "noninteractive" };
+  const purpose = `installing ${run.suite} from packages`;
+  requireTool("mmdebstrap", env, purpose);
+  mkdirSync(run.workDir, { recursive: true });
+  const aptOptions = await readDownloadOptions(env);
+  await runTool({
+    file: "unshare",
+    // Own namespaces: whenever and however the run is killed, its mounts and its processes go with it.
+    args: [
+      "--mount",
+      "--propagation=private",
+      "--pid",
+      "--fork",
+      "--kill-child=SIGKILL",
+      "--mount-proc",
+      ...mmdebstrapArgs(run, aptOptions),
+    ],
+    env,
+    input: run.entries.map((entry) => `${toOneLine(entry, { credentials: true })}\n`).join(""),
+    timeoutMs: TIMEOUT_MS,
+    signal: run.signal,
+    onLine: condenseMmdebstrap(run.onProgress, () => Date.now()),
+    purpose,
+    failure: "unavailable",
+  });
+}
+
+function mmdebstrapArgs(run: MmdebstrapRun, aptOptions: readonly string[]): string[] {
+  return [
+    "mmdebstrap",
+    ...["--verbose", "--mode=root", "--variant=minbase", "--format=directory"],
+    ...aptOptions.map((option) => `--aptopt=${option}`),
+    ...DPKG_OPTIONS.map((option) => `--dpkgopt=${option}`),
+    `--include=${BASE_PACKAGES.join(",")}`,
+    ...[run.suite, run.rootfs, "-"],
+  ];
+}
+
+/** How this machine's apt downloads (proxies, certificates, tolerance of stale mirrors): mmdebstrap does not look. */
+async function readDownloadOptions(env: Readonly<Record<string, string>>): Promise<string[]> {
+  const result = await execa("apt-config", ["dump", "Acquire"], {
+    env,
+    extendEnv: false,
+    reject: false,
+    timeout: 10_000,
+  });
+  if (result.failed) return [];
+  return String(result.stdout)
+    .split("\n")
+    .filter((line) => /^Acquire::(https?::\S|Check-|Max-ValidTime|Retries|Force)/.test(line) && !line.endsWith(' "";'));
+}
