@@ -1,7 +1,9 @@
 import { realpathSync } from "node:fs";
 import { lstat, mkdir, mkdtemp, readdir, rename, rm, stat, symlink } from "node:fs/promises";
 import { homedir } from "node:os";
-import { dirname, join, relative } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
+
+const NAME = "pulumi-opencomputer";
 
 /**
  * Where fetched tools live: `bin/` holds links, `tools/NAME-VERSION/` what they point to.
@@ -9,7 +11,7 @@ import { dirname, join, relative } from "node:path";
  * @param {Readonly<Record<string, string | undefined>>} [env]
  */
 export function cacheFolders(env = process.env) {
-  const root = env.OPENCOMPUTER_CACHE || join(env.XDG_CACHE_HOME || join(homedir(), ".cache"), "pulumi-opencomputer");
+  const root = resolve(env.OPENCOMPUTER_CACHE || join(env.XDG_CACHE_HOME || join(homedir(), ".cache"), NAME));
   return Object.freeze({ root, bin: join(root, "bin"), tools: join(root, "tools") });
 }
 

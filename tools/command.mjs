@@ -7,7 +7,7 @@ import { interrupted } from "./interruption.mjs";
 
 /** Where administrators' programs are, also for users whose PATH leaves these folders out. */
 const SYSTEM_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
-const KEPT_LINES = 30;
+const KEPT_LINES = 60;
 
 /** The PATH for children: the fetched tools first, then the user's own, then the system's. */
 export function searchPath() {
@@ -116,7 +116,8 @@ export async function runInForeground(program, args, { env, cwd } = {}) {
 
 /** The environment that every child of the tools sees. */
 export function childEnv() {
-  return { ...process.env, PATH: searchPath() };
+  const cache = process.env.OPENCOMPUTER_CACHE ? { OPENCOMPUTER_CACHE: cacheFolders().root } : {};
+  return { ...process.env, ...cache, PATH: searchPath() };
 }
 
 /**

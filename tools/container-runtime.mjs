@@ -30,7 +30,7 @@ export async function checkRunsc() {
   if (!path) return { ok: false };
   const origin = originOf(path, RUNSC_FOLDER);
   if (origin === "own") return findVersion(path);
-  return { ok: origin === "pinned", found: `${path} ${GO_TOOLS.runsc.version}` };
+  return { ok: origin === "pinned", found: `${path} (fetched, ${origin})` };
 }
 
 /** @returns {Promise<Finding>} */

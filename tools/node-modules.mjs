@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { run } from "./command.mjs";
@@ -6,26 +6,50 @@ import { step } from "./progress.mjs";
 import { PROJECT } from "./project.mjs";
 
 const INSTALL_TIMEOUT_MS = 20 * 60_000;
+const INSTALLED = "node_modules/.package-lock.json";
 
 /** Installs the packages of package-lock.json where they are missing, changed or made for another Node.js. */
 export async function provideNodeModules() {
+  await installPackages();
+  if (canLoadSqlite()) return;
+  const title = `Making SQLite anew, as it is for another Node.js than ${process.version}; compiling takes a minute or two`;
+  await step(title, (onLine) => npm(["rebuild", "better-sqlite3"], onLine));
+}
+
+/**
+ * Not `npm ci`: that insists on lock entries for every platform's optional packages, which a registry mirror may not
+ * have. Versions and digests are those of the lock all the same.
+ */
+async function installPackages() {
   const reason = await reasonToInstall();
   if (!reason) return;
   const title = `Installing npm packages (${reason}); SQLite may have to be compiled, which takes a minute or two`;
   await step(title, (onLine) =>
-    run("npm", ["ci", "--no-audit", "--no-fund"], { cwd: PROJECT, timeoutMs: INSTALL_TIMEOUT_MS, onLine }),
+    npm(["install", "--no-save", "--no-audit", "--no-fund", "--foreground-scripts"], onLine),
   );
+}
+
+/**
+ * @param {readonly string[]} args
+ * @param {(line: string) => void} onLine
+ */
+function npm(args, onLine) {
+  // Its warnings are about its own settings more often than not, and would stand in the way of what it does.
+  const onNews = (/** @type {string} */ line) => line.startsWith("npm warn") || onLine(line);
+  return run("npm", args, { cwd: PROJECT, timeoutMs: INSTALL_TIMEOUT_MS, onLine: onNews });
 }
 
 /** @returns {Promise<string | undefined>} */
 async function reasonToInstall() {
   const lock = await readLock("package-lock.json");
-  // npm writes this file at the very end of an installation: an interrupted one has none.
-  const installed = await readLock("node_modules/.package-lock.json");
-  if (!installed) return "there are none yet";
-  const difference = lock && findDifference(lock, installed);
-  if (difference) return `${difference} is not what package-lock.json says`;
-  return canLoadSqlite() ? undefined : `they are for another Node.js than ${process.version}`;
+  const installed = await readLock(INSTALLED);
+  if (installed) {
+    const difference = lock && findDifference(lock, installed);
+    return difference && `${difference} is not what package-lock.json says`;
+  }
+  // npm writes that file at the very end: without it, what is there may be half of something.
+  await rm(join(PROJECT, "node_modules"), { recursive: true, force: true });
+  return "there are none yet";
 }
 
 /**

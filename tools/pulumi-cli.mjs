@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { installTool, originOf } from "./cache.mjs";
 import { ask, findProgram, run } from "./command.mjs";
 import { buildGoTool } from "./go-tool.mjs";
+import { interrupted } from "./interruption.mjs";
 import { MINIMUM, PULUMI_VERSION } from "./pins.mjs";
 import { say, step } from "./progress.mjs";
 import { isAtLeast, parseVersion } from "./version-number.mjs";
@@ -28,7 +29,7 @@ export async function checkPulumi() {
   const path = findProgram("pulumi");
   if (!path) return { ok: false };
   const origin = originOf(path, FOLDER);
-  if (origin !== "own") return { ok: origin === "pinned", found: `${path} v${PULUMI_VERSION}` };
+  if (origin !== "own") return { ok: origin === "pinned", found: `${path} (fetched, ${origin})` };
   const { ok, text } = await ask(path, ["version"], { env: { ...process.env, PULUMI_SKIP_UPDATE_CHECK: "true" } });
   const version = parseVersion(text)?.join(".");
   return { ok: ok && isAtLeast(text, MINIMUM.pulumi), found: `${path} ${version ? `v${version}` : text}` };
@@ -51,7 +52,8 @@ export async function providePulumi() {
       const title = `Fetching the Pulumi CLI v${PULUMI_VERSION} with npm: it runs the programs`;
       await step(title, (onLine) => download(folder, onLine));
     } catch (error) {
-      say(`  The release could not be downloaded: ${lastLine(error)}`);
+      interrupted.throwIfAborted();
+      say(`  The release could not be downloaded (${lastLine(error)}), so it is built from its source instead.`);
       await buildGoTool(LANGUAGE_HOST, folder, "it lets the Pulumi CLI run TypeScript programs");
       await buildGoTool("pulumi", folder, "it runs the programs");
       await writeFile(join(folder, DYNAMIC_PLUGIN), DYNAMIC_PLUGIN_TEXT, { mode: 0o755 });
