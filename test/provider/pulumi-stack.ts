@@ -1,0 +1,90 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { homedir, tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { execa } from "execa";
+import { cacheHome } from "../../src/paths";
+
+export const repository = resolve(__dirname, "..", "..");
+
+/** What a run of a real program printed. */
+export interface Run {
+  readonly exitCode: number;
+  /** stdout and stderr as they came. */
+  readonly output: string;
+  readonly stdout: string;
+}
+
+/**
+ * A Pulumi project in a temporary folder, with its own backend, Pulumi home and sandbox server, run by the real CLI.
+ * Programs are JavaScript, as a user without TypeScript would write them.
+ */
+export class PulumiStack {
+  readonly dir = mkdtempSync(join(tmpdir(), "oc-e2e-"));
+  readonly project = join(this.dir, "project");
+  /** Home of the embedded server that the provider starts. */
+  readonly home = join(this.dir, "home");
+  readonly env: Record<string, string>;
+
+  constructor(extraEnv: Record<string, string> = {}) {
+    mkdirSync(join(this.project, "agent"), { recursive: true });
+    mkdirSync(join(this.dir, "backend"));
+    symlinkSync(join(repository, "node_modules"), join(this.project, "node_modules"));
+    writeFileSync(join(this.project, "Pulumi.yaml"), "name: e2e\nruntime: nodejs\n");
+    writeFileSync(join(this.project, "package.json"), '{ "name": "e2e", "main": "index.js" }\n');
+    const uid = process.geteuid?.() ?? -1;
+    const bin = join(cacheHome({ env: process.env, uid, homeDir: homedir() }), "bin");
+    this.env = {
+      PATH: `${bin}:${process.env["PATH"]}`,
+      PULUMI_HOME: join(this.dir, "pulumi"),
+      PULUMI_BACKEND_URL: `file://${join(this.dir, "backend")}`,
+      PULUMI_CONFIG_PASSPHRASE: "test",
+      PULUMI_SKIP_UPDATE_CHECK: "true",
+      PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
+      OPENCOMPUTER_HOME: this.home,
+      ...extraEnv,
+    };
+  }
+
+  /** Writes the program; `body` sees `Image`, `Snapshot`, `Sandbox` and `exports`. */
+  program(body: string): void {
+    const head = 'const { Image, Snapshot, Sandbox } = require("pulumi-opencomputer");\n';
+    writeFileSync(join(this.project, "index.js"), head + body);
+  }
+
+  file(path: string, content: string): void {
+    writeFileSync(join(this.project, path), content);
+  }
+
+  /** `pulumi <args>` on the stack `dev`. */
+  pulumi(...args: string[]): Promise<Run> {
+    return this.run("pulumi", [...args, "--non-interactive", "--cwd", this.project]);
+  }
+
+  async outputs(): Promise<Record<string, unknown>> {
+    const { stdout } = await this.pulumi("stack", "output", "--json", "--stack", "dev");
+    return JSON.parse(stdout) as Record<string, unknown>;
+  }
+
+  /** `pulumi-opencomputer <args>`, talking to the same server. */
+  cli(...args: string[]): Promise<Run> {
+    return this.run(process.execPath, [join(repository, "dist", "src", "cli", "main.js"), ...args]);
+  }
+
+  /** Stops the server and removes the folder. */
+  async close(): Promise<void> {
+    await this.cli("stop", "--all");
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+
+  private async run(command: string, args: string[]): Promise<Run> {
+    const result = await execa(command, args, {
+      env: this.env,
+      cwd: this.project,
+      all: true,
+      reject: false,
+      timeout: 600_000,
+      stdin: "ignore",
+    });
+    return { exitCode: result.exitCode ?? -1, output: result.all, stdout: result.stdout };
+  }
+}
