@@ -32,10 +32,10 @@ export type StreamEvent =
   | { readonly kind: "result"; readonly data: unknown };
 
 /**
- * The events of a stream of bytes, as they come. Reading is as tolerant as the SSE standard: any line ending, chunks cut anywhere, comments. Events of a kind that is not known are passed over; one that the
- * stream's end cuts off is not an event.
+ * The events of a stream of bytes, as they come. Reading is more tolerant than writing: LF or CRLF, chunks cut anywhere,
+ * comments. Events of a kind that is not known are passed over; one that the stream's end cuts off is not an event.
  *
- * @throws protocol where the data of an event is not what its kind promises
+ * @throws protocol where a result is not JSON
  */
 export async function* decodeEvents(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<StreamEvent> {
   const pending: EventSourceMessage[] = [];

@@ -1,4 +1,4 @@
-import { Readable } from "node:stream";
+import { PassThrough, Readable } from "node:stream";
 import { Agent, type Dispatcher, EnvHttpProxyAgent, request } from "undici";
 import type { z } from "zod";
 import { isOpenComputerError, OpenComputerError } from "../errors";
@@ -105,7 +105,7 @@ async function tryOnce(
     }
     const error = fromErrorAnswer(statusCode, await body.text(), label);
     const retryAfterMs = parseRetryAfter(headers["retry-after"]);
-    const again = idempotent && TRY_AGAIN.has(statusCode);
+    const again = idempotent && error.retryable && TRY_AGAIN.has(statusCode);
     return { kind: "failed", error, again, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
   } catch (error) {
     return { kind: "failed", error, again: (idempotent && wasCutOff(error)) || (repeatable && wasNeverSent(error)) };
@@ -134,16 +134,14 @@ function toBody(body: Call["body"]): string | Uint8Array | Readable | null {
   return typeof body === "function" ? body() : (body ?? null);
 }
 
-/** A body can break long after its headers: whoever reads it must see our errors too. */
+/** A body can break long after its headers: whoever reads it must see our errors too. Closing it ends the call. */
 function withOurErrors(body: Readable, label: CallLabel, signal: AbortSignal | undefined): Readable {
-  async function* read() {
-    try {
-      yield* body;
-    } catch (error) {
-      throw fromCallFailure(error, label, signal);
-    }
-  }
-  return Readable.from(read(), { objectMode: false });
+  const checked = new PassThrough();
+  body.on("error", (error) => checked.destroy(fromCallFailure(error, label, signal)));
+  checked.on("close", () => body.destroy());
+  // It may break before anybody reads it; whoever reads it then learns of it, but the process must not end for it.
+  checked.on("error", () => undefined);
+  return body.pipe(checked);
 }
 
 async function collectText(answer: Answer): Promise<string> {
