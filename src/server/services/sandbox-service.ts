@@ -176,10 +176,19 @@ export class SandboxService {
       await org.updateSandbox(id, { status: "running", startedAt: row.startedAt, deadline });
       return { ...row, deadline };
     } catch (error) {
-      this.idle.forget(id);
-      await engine.destroySandbox(id);
-      await org.deleteSandbox(id);
+      await this.undoCreate(org, id);
       throw error;
+    }
+  }
+
+  private async undoCreate(org: OrgStore, id: string): Promise<void> {
+    this.idle.forget(id);
+    try {
+      await this.parts.engine.destroySandbox(id);
+      await org.deleteSandbox(id);
+    } catch (err) {
+      // The row stays `creating`: the next start of the server removes what is left.
+      this.parts.log.error({ err, sandbox: id }, "a sandbox that could not be created could not be removed either");
     }
   }
 

@@ -1,0 +1,57 @@
+import type { Context, MiddlewareHandler } from "hono";
+import { OpenComputerError } from "../errors";
+import { findOrganisation } from "./services/api-keys";
+import type { OrgStore, Store } from "./store/store";
+
+/** What every authenticated request has. */
+export interface AppEnv {
+  readonly Variables: {
+    /** The rows of the caller's organisation, and no others. */
+    org: OrgStore;
+  };
+}
+
+/** Lets in who has a key, as `X-API-Key`, `Authorization: Bearer` or `?api_key=`, and scopes the request to its organisation. */
+export function authenticate(store: Store): MiddlewareHandler<AppEnv> {
+  return async (c, next) => {
+    const key = keyOf(c);
+    if (!key) throw new OpenComputerError("unauthorized", "missing API key; send it in the X-API-Key header");
+    const orgId = await findOrganisation(store, key);
+    if (orgId === undefined) throw new OpenComputerError("unauthorized", "invalid API key");
+    c.set("org", store.forOrg(orgId));
+    await next();
+  };
+}
+
+/**
+ * Refuses requests for host names that are not ours: a web page that a name was rebound for (DNS rebinding) says its own
+ * name here. A bare IP address cannot be rebound, so a server on all addresses answers to those.
+ */
+export function checkHost(names: readonly string[], boundHost: string): MiddlewareHandler {
+  const known = new Set(["localhost", "127.0.0.1", "[::1]", bracketed(boundHost), ...names.map(bracketed)]);
+  const onAll = boundHost === "0.0.0.0" || boundHost === "::";
+  return async (c, next) => {
+    const name = hostName(c.req.header("host") ?? new URL(c.req.url).host);
+    if (known.has(name) || (onAll && isAddress(name))) return await next();
+    const message = `this server does not answer to the host name ${name}; allow it with OPENCOMPUTER_ALLOWED_HOSTS`;
+    return c.json({ ...new OpenComputerError("unauthorized", message).toJSON() }, 403);
+  };
+}
+
+function keyOf(c: Context): string | undefined {
+  const bearer = /^Bearer +(.+)$/i.exec(c.req.header("authorization") ?? "");
+  return c.req.header("x-api-key") || bearer?.[1] || c.req.query("api_key");
+}
+
+function hostName(host: string): string {
+  return host.replace(/:\d+$/, "").toLowerCase();
+}
+
+function bracketed(host: string): string {
+  const lower = host.toLowerCase();
+  return lower.includes(":") && !lower.startsWith("[") ? `[${lower}]` : lower;
+}
+
+function isAddress(name: string): boolean {
+  return /^\d+\.\d+\.\d+\.\d+$/.test(name) || name.startsWith("[");
+}

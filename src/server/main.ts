@@ -1,0 +1,29 @@
+import { join } from "node:path";
+import { createLocalEngine } from "../engines/local/local-engine";
+import type { ServerConfig } from "./config";
+import { createLog } from "./log";
+import { type RunningServer, runServer } from "./run-server";
+import { openSqliteStore } from "./store/sqlite-store";
+
+/** The longest start: a first base over a slow line. */
+const START_TIMEOUT_MS = 3_600_000;
+
+/**
+ * Starts a server on this machine: local engine, SQLite, all in `config.home`. Resolves when it answers.
+ *
+ * @throws conflict where another server has the home; requirement_missing with what to install
+ * @example
+ * const server = await startServer(readServerConfig({}, { env: process.env, uid: 0, homeDir: "/root" }))
+ * console.log(server.url) // http://127.0.0.1:41234
+ * await server.close()
+ */
+export async function startServer(config: ServerConfig): Promise<RunningServer> {
+  const { home, cacheDir, runtime, base } = config;
+  return await runServer(config, {
+    engine: createLocalEngine({ home, cacheDir, runtime, ...(base ? { base } : {}), hostEnv: process.env }),
+    openStore: (dir) => openSqliteStore(join(dir, "server.db")),
+    log: createLog(config.logLevel),
+    now: Date.now,
+    signal: AbortSignal.timeout(START_TIMEOUT_MS),
+  });
+}

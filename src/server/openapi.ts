@@ -1,0 +1,163 @@
+import { OpenAPIHono } from "@hono/zod-openapi";
+import { z } from "zod";
+import {
+  collectedSchema,
+  createSandboxFieldsSchema,
+  execProgressSchema,
+  execRequestSchema,
+  execResultSchema,
+  execStartedSchema,
+  fileInfoSchema,
+  missingBlobsRequestSchema,
+  missingBlobsResponseSchema,
+  sandboxInfoSchema,
+  serverInfoSchema,
+  setTimeoutRequestSchema,
+  snapshotInfoSchema,
+  snapshotNameSchema,
+  stepTimeoutSecondsSchema,
+} from "../api/schemas";
+import { ERROR_CODES } from "../errors";
+import { manifestSchema } from "../image/manifest";
+
+/** One endpoint as the document shows it. */
+interface Endpoint {
+  readonly method: "get" | "post" | "put" | "delete";
+  readonly path: string;
+  readonly summary: string;
+  readonly query?: Readonly<Record<string, z.ZodType>>;
+  /** JSON in; `bytes` is a raw body. */
+  readonly body?: z.ZodType | "bytes";
+  readonly status: number;
+  /** JSON out; `bytes` is a raw body, `events` a stream whose `result` is the record beside it. */
+  readonly answer?: z.ZodType | "bytes";
+  readonly events?: boolean;
+}
+
+const errorSchema = z.object({
+  error: z.string(),
+  code: z.enum(ERROR_CODES),
+  retryable: z.boolean(),
+  details: z.record(z.string(), z.unknown()),
+});
+
+const newSnapshotSchema = z.object({
+  name: snapshotNameSchema,
+  image: manifestSchema,
+  stepTimeoutSeconds: stepTimeoutSecondsSchema.optional(),
+});
+const newSandboxSchema = z.object({
+  ...createSandboxFieldsSchema,
+  templateID: z.string().optional(),
+  snapshot: snapshotNameSchema.optional(),
+  image: manifestSchema.optional(),
+});
+const async = { async: z.literal("1").optional() };
+const from = { from: z.string().optional() };
+const path = { path: z.string() };
+const sandbox = "/sandboxes/{id}";
+
+/** Every endpoint below `/api`; a test holds it against the routes. */
+export const ENDPOINTS: readonly Endpoint[] = [
+  e("post", "/snapshots", "Build an image and name it", 201, {
+    body: newSnapshotSchema,
+    answer: snapshotInfoSchema,
+    events: true,
+    query: async,
+  }),
+  e("get", "/snapshots", "All snapshots, newest first", 200, { answer: z.array(snapshotInfoSchema) }),
+  e("get", "/snapshots/{name}", "One snapshot", 200, { answer: snapshotInfoSchema }),
+  e("delete", "/snapshots/{name}", "Give the name back; sandboxes live on", 204),
+  e("get", "/snapshots/{name}/log", "The build's log, past and live", 200, {
+    answer: snapshotInfoSchema,
+    events: true,
+    query: from,
+  }),
+  e("post", "/sandboxes", "Start a sandbox from an image, a snapshot or the base", 201, {
+    body: newSandboxSchema,
+    answer: sandboxInfoSchema,
+    events: true,
+  }),
+  e("get", "/sandboxes", "The running sandboxes, newest first", 200, { answer: z.array(sandboxInfoSchema) }),
+  e("get", sandbox, "One sandbox", 200, { answer: sandboxInfoSchema }),
+  e("delete", sandbox, "End a sandbox", 204),
+  e("post", `${sandbox}/timeout`, "Set the idle timeout anew", 204, { body: setTimeoutRequestSchema }),
+  e("post", `${sandbox}/exec/run`, "Run a command to its end", 200, {
+    body: execRequestSchema,
+    answer: execResultSchema,
+  }),
+  e("post", `${sandbox}/exec/run-async`, "Start a command; 200 with its result where it is quick", 202, {
+    body: execRequestSchema,
+    answer: execStartedSchema,
+  }),
+  e("get", `${sandbox}/exec/{execId}/result`, "What has become of a command", 200, { answer: execProgressSchema }),
+  e("get", `${sandbox}/files`, "Read a file", 200, { query: path, answer: "bytes" }),
+  e("put", `${sandbox}/files`, "Write a file", 204, { query: path, body: "bytes" }),
+  e("delete", `${sandbox}/files`, "Remove a file or directory", 204, { query: path }),
+  e("get", `${sandbox}/files/list`, "The entries of a directory", 200, {
+    query: path,
+    answer: z.array(fileInfoSchema),
+  }),
+  e("post", `${sandbox}/files/mkdir`, "Make a directory and its parents", 204, { query: path }),
+  e("post", "/blobs/missing", "Which of these bytes does the server lack?", 200, {
+    body: missingBlobsRequestSchema,
+    answer: missingBlobsResponseSchema,
+  }),
+  e("put", "/blobs/{digest}", "Bring the bytes of a file", 204, { body: "bytes" }),
+  e("get", "/info", "Version and engine", 200, { answer: serverInfoSchema }),
+  e("post", "/gc", "Collect what nothing needs", 200, { answer: collectedSchema }),
+  e("get", "/openapi.json", "This document", 200, { answer: z.looseObject({}) }),
+];
+
+/** The OpenAPI 3.1 document of the server. */
+export function describeApi(version: string): object {
+  const registry = new OpenAPIHono();
+  for (const endpoint of ENDPOINTS) registry.openAPIRegistry.registerPath(toPath(endpoint));
+  registry.openAPIRegistry.registerComponent("securitySchemes", "apiKey", {
+    type: "apiKey",
+    in: "header",
+    name: "X-API-Key",
+  });
+  return registry.getOpenAPI31Document({
+    openapi: "3.1.0",
+    info: { title: "pulumi-opencomputer", version },
+    servers: [{ url: "/api" }],
+    security: [{ apiKey: [] }],
+  });
+}
+
+function e(
+  method: Endpoint["method"],
+  path: string,
+  summary: string,
+  status: number,
+  more: Partial<Endpoint> = {},
+): Endpoint {
+  return { method, path, summary, status, ...more };
+}
+
+function toPath({ method, path, summary, query, body, status, answer, events }: Endpoint) {
+  const names = [...path.matchAll(/\{(\w+)\}/g)].map((match) => match[1] ?? "");
+  const params = z.object(Object.fromEntries(names.map((name) => [name, z.string()])));
+  return {
+    ...{ method, path, summary },
+    request: {
+      ...(names.length > 0 ? { params } : {}),
+      ...(query ? { query: z.object(query) } : {}),
+      ...(body ? { body: { content: toContent(body), required: true } } : {}),
+    },
+    responses: {
+      [status]: { description: "Done", ...(answer ? { content: { ...toContent(answer), ...toEvents(events) } } : {}) },
+      default: { description: "An error", content: toContent(errorSchema) },
+    },
+  };
+}
+
+function toContent(body: z.ZodType | "bytes") {
+  if (body !== "bytes") return { "application/json": { schema: body } };
+  return { "application/octet-stream": { schema: z.string() } };
+}
+
+function toEvents(events = false) {
+  return events ? { "text/event-stream": { schema: z.string() } } : {};
+}

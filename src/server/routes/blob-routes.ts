@@ -1,0 +1,26 @@
+import { Hono } from "hono";
+import { missingBlobsRequestSchema } from "../../api/schemas";
+import { parseWith } from "../../image/manifest";
+import { digestSchema } from "../../image/step";
+import type { AppParts } from "../app";
+import type { AppEnv } from "../auth";
+import { limitBody, readBody, SMALL_BODY_BYTES } from "../request-body";
+import { requestBytes } from "./file-routes";
+
+/** `/blobs`: the bytes of images' files, brought before the manifest that names them. There is no way to read them back. */
+export function blobRoutes({ blobs }: AppParts): Hono<AppEnv> {
+  const app = new Hono<AppEnv>();
+
+  app.post("/missing", limitBody(SMALL_BODY_BYTES), async (c) => {
+    const { digests } = await readBody(c, missingBlobsRequestSchema);
+    return c.json({ missing: await blobs.missing(c.get("org"), digests) });
+  });
+
+  app.put("/:digest", async (c) => {
+    const digest = parseWith(digestSchema, c.req.param("digest"), "the digest");
+    await blobs.put(c.get("org"), digest, requestBytes(c), c.req.raw.signal);
+    return c.body(null, 204);
+  });
+
+  return app;
+}

@@ -1,0 +1,58 @@
+import { Readable } from "node:stream";
+import type { ReadableStream as NodeReadableStream } from "node:stream/web";
+import { type Context, Hono } from "hono";
+import type { FileInfo } from "../../api/schemas";
+import type { FileEntry } from "../../engines/engine";
+import type { AppParts } from "../app";
+import type { AppEnv } from "../auth";
+
+/** `/sandboxes/:id/files`: bytes in and out, streamed. */
+export function fileRoutes({ files }: AppParts): Hono<AppEnv> {
+  const app = new Hono<AppEnv>();
+
+  app.get("/:id/files", async (c) => {
+    const content = await files.read(c.get("org"), c.req.param("id"), pathOf(c), c.req.raw.signal);
+    return c.body(toWebStream(content), 200, { "Content-Type": "application/octet-stream" });
+  });
+
+  app.put("/:id/files", async (c) => {
+    await files.write(c.get("org"), c.req.param("id"), pathOf(c), requestBytes(c), c.req.raw.signal);
+    return c.body(null, 204);
+  });
+
+  app.delete("/:id/files", async (c) => {
+    await files.remove(c.get("org"), c.req.param("id"), pathOf(c), c.req.raw.signal);
+    return c.body(null, 204);
+  });
+
+  app.get("/:id/files/list", async (c) => {
+    const path = pathOf(c) || "/";
+    return c.json((await files.list(c.get("org"), c.req.param("id"), path, c.req.raw.signal)).map(toInfo));
+  });
+
+  app.post("/:id/files/mkdir", async (c) => {
+    await files.makeDir(c.get("org"), c.req.param("id"), pathOf(c), c.req.raw.signal);
+    return c.body(null, 204);
+  });
+
+  return app;
+}
+
+/** The bytes of a request, as they come. */
+export function requestBytes(c: Context): Readable {
+  const body = c.req.raw.body;
+  // Two declarations of one class: the web's and Node's.
+  return body === null ? Readable.from([]) : Readable.fromWeb(body as NodeReadableStream<Uint8Array>);
+}
+
+function toWebStream(content: Readable): ReadableStream<Uint8Array> {
+  return Readable.toWeb(content) as ReadableStream<Uint8Array>;
+}
+
+function pathOf(c: Context): string {
+  return c.req.query("path") ?? "";
+}
+
+function toInfo({ name, path, isDir, sizeBytes }: FileEntry): FileInfo {
+  return { name, path, isDir, size: sizeBytes };
+}

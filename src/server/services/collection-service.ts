@@ -1,0 +1,43 @@
+import { rm } from "node:fs/promises";
+import type { Collected } from "../../api/schemas";
+import type { Engine } from "../../engines/engine";
+import type { Store } from "../store/store";
+import type { ActivityGate } from "./activity-gate";
+import type { BlobStore } from "./blob-store";
+
+const DAY_MS = 24 * 3_600_000;
+/** Bytes that somebody asked about or uploaded this recently may be for a manifest that is still to come. */
+const BLOB_REST_MS = DAY_MS;
+const HISTORY_MS = 30 * DAY_MS;
+/** How long a collection waits for builds and sandbox starts to finish. */
+const PATIENCE_MS = 10_000;
+
+export interface CollectionServiceParts {
+  readonly engine: Engine;
+  readonly store: Store;
+  readonly blobs: BlobStore;
+  readonly gate: ActivityGate;
+  readonly now: () => number;
+}
+
+/** Removes what nothing needs: unnamed images, layers, uploaded bytes, old history. */
+export class CollectionService {
+  constructor(private readonly parts: CollectionServiceParts) {}
+
+  /** @throws conflict where builds or sandbox starts kept the server busy */
+  async collect(): Promise<Collected> {
+    return await this.parts.gate.collect(() => this.sweep(), PATIENCE_MS);
+  }
+
+  private async sweep(): Promise<Collected> {
+    const { engine, store, blobs, now } = this.parts;
+    await store.dropUnneeded();
+    const live = (await store.listCheckpoints()).map((row) => row.checkpoint);
+    const { layers, sizeBytes } = await engine.collect(live);
+    const digests = await store.dropBlobs(now() - BLOB_REST_MS);
+    const freed = await blobs.remove(digests);
+    const { logPaths } = await store.dropHistory(now() - HISTORY_MS);
+    for (const path of logPaths) await rm(path, { force: true });
+    return { layers, blobs: digests.length, sizeBytes: sizeBytes + freed };
+  }
+}

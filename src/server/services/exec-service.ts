@@ -1,0 +1,148 @@
+import { randomBytes } from "node:crypto";
+import type { ExecRequest, ExecResult } from "../../api/schemas";
+import type { Engine, Execution } from "../../engines/engine";
+import { type ErrorJson, OpenComputerError, toErrorJson } from "../../errors";
+import type { OrgStore } from "../store/store";
+import { abortable } from "./abortable";
+import { serverStopping } from "./build-service";
+import { toExecSpec } from "./exec-spec";
+import { OutputBuffer } from "./output-buffer";
+import type { SandboxService } from "./sandbox-service";
+
+/** How much output of a command that is polled for is kept, as on the wire. */
+const ASYNC_OUTPUT_BYTES = 1024 * 1024;
+/** How much of one whose caller waits: generous, but one sandbox must not fill the server's memory. */
+const SYNC_OUTPUT_BYTES = 16 * 1024 * 1024;
+/** How long a finished command's result can be asked for. */
+const RESULT_KEPT_MS = 5 * 60_000;
+/** run-async answers with the result at once where the command is over within this. */
+const INLINE_HOLD_MS = 400;
+const POLL_HOLD_MS = 500;
+const SIGKILL = 9;
+
+export interface ExecServiceParts {
+  readonly engine: Engine;
+  readonly sandboxes: SandboxService;
+  readonly now: () => number;
+}
+
+/** A command that runs. */
+export interface RunningCommand {
+  readonly startedAt: number;
+  /** Rejects only where the engine broke or the server is stopping. */
+  readonly result: Promise<ExecResult>;
+  kill(): void;
+}
+
+/** What is known of a command: still running, or its result. */
+export type CommandState =
+  | { readonly kind: "running"; readonly execId: string; readonly startedAt: number; readonly output: ExecOutput }
+  | { readonly kind: "over"; readonly result: ExecResult }
+  | { readonly kind: "failed"; readonly error: ErrorJson; readonly output: ExecOutput };
+
+type ExecOutput = Pick<ExecResult, "stdout" | "stderr" | "truncated">;
+
+interface KeptCommand extends RunningCommand {
+  readonly output: OutputBuffer;
+}
+
+/** Commands in sandboxes: waited for, or started and asked about. */
+export class ExecService {
+  private readonly live = new Set<KeptCommand>();
+  private readonly kept = new Map<string, KeptCommand>();
+  private stopping = false;
+
+  constructor(private readonly parts: ExecServiceParts) {}
+
+  /** Starts a command whose caller waits for {@link RunningCommand.result}. @throws not_found, gone, invalid_input */
+  async run(org: OrgStore, sandboxId: string, request: ExecRequest): Promise<RunningCommand> {
+    return await this.launch(org, sandboxId, request, SYNC_OUTPUT_BYTES);
+  }
+
+  /** Starts a command and waits a moment for its end; later ask with {@link ExecService.poll}. */
+  async start(org: OrgStore, sandboxId: string, request: ExecRequest): Promise<CommandState> {
+    const command = await this.launch(org, sandboxId, request, ASYNC_OUTPUT_BYTES);
+    const execId = `ex-${randomBytes(6).toString("hex")}`;
+    const state = await stateWithin(execId, command, INLINE_HOLD_MS);
+    if (state.kind === "running") this.keep(keyOf(org, sandboxId, execId), command);
+    return state;
+  }
+
+  /** What has become of a command; waits a moment for its end. @throws not_found, also 5 minutes after the end */
+  async poll(org: OrgStore, sandboxId: string, execId: string): Promise<CommandState> {
+    const command = this.kept.get(keyOf(org, sandboxId, execId));
+    if (command !== undefined) return await stateWithin(execId, command, POLL_HOLD_MS);
+    const message = `no command ${execId} in sandbox ${sandboxId}; results are kept for 5 minutes, and not over a restart`;
+    throw new OpenComputerError("not_found", message);
+  }
+
+  /** Ends all commands, whose callers could not be answered any more. */
+  stop(): void {
+    this.stopping = true;
+    for (const command of this.live) command.kill();
+  }
+
+  private async launch(org: OrgStore, sandboxId: string, request: ExecRequest, limitBytes: number) {
+    if (this.stopping) throw serverStopping();
+    const { engine, sandboxes, now } = this.parts;
+    const use = await sandboxes.use(org, sandboxId);
+    try {
+      const spec = toExecSpec(request, await sandboxes.imageOf(org, use.sandbox), use.sandbox.envs);
+      const execution = await engine.exec(sandboxId, spec);
+      const command = this.toCommand(execution, new OutputBuffer(limitBytes), now());
+      this.live.add(command);
+      const over = () => {
+        this.live.delete(command);
+        use.end();
+      };
+      command.result.then(over, over);
+      return command;
+    } catch (error) {
+      use.end();
+      throw await sandboxes.explain(org, use.sandbox, error);
+    }
+  }
+
+  private toCommand(execution: Execution, output: OutputBuffer, startedAt: number): KeptCommand {
+    execution.stdout.on("data", (bytes: Buffer) => output.append("stdout", bytes));
+    execution.stderr.on("data", (bytes: Buffer) => output.append("stderr", bytes));
+    const result = execution.result.then(({ exitCode, timedOut }): ExecResult => {
+      if (this.stopping) throw serverStopping();
+      if (timedOut) output.append("stderr", Buffer.from(timeoutLine(output.text("stderr"))));
+      return { exitCode, ...toOutput(output) };
+    });
+    // A failure of the engine ends the process group, which may be gone already: nothing is left to say about it.
+    const kill = () => void execution.kill(SIGKILL).catch(() => {});
+    return { startedAt, output, result, kill };
+  }
+
+  private keep(key: string, command: KeptCommand): void {
+    this.kept.set(key, command);
+    const forget = () => void setTimeout(() => this.kept.delete(key), RESULT_KEPT_MS).unref();
+    command.result.then(forget, forget);
+  }
+}
+
+async function stateWithin(execId: string, command: KeptCommand, holdMs: number): Promise<CommandState> {
+  const { startedAt, output } = command;
+  const hold = AbortSignal.timeout(holdMs);
+  try {
+    return { kind: "over", result: await abortable(command.result, hold) };
+  } catch (error) {
+    if (hold.aborted) return { kind: "running", execId, startedAt, output: toOutput(output) };
+    return { kind: "failed", error: toErrorJson(error), output: toOutput(output) };
+  }
+}
+
+function toOutput(output: OutputBuffer): ExecOutput {
+  const texts = { stdout: output.text("stdout"), stderr: output.text("stderr") };
+  return output.truncated ? { ...texts, truncated: true } : texts;
+}
+
+function timeoutLine(stderr: string): string {
+  return `${stderr === "" || stderr.endsWith("\n") ? "" : "\n"}Process timed out\n`;
+}
+
+function keyOf(org: OrgStore, sandboxId: string, execId: string): string {
+  return `${org.orgId}/${sandboxId}/${execId}`;
+}

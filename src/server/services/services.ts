@@ -1,0 +1,36 @@
+import { join } from "node:path";
+import type { Engine } from "../../engines/engine";
+import type { Log } from "../log";
+import type { Store } from "../store/store";
+import { ActivityGate } from "./activity-gate";
+import { BlobStore } from "./blob-store";
+import { BuildService } from "./build-service";
+import { CollectionService } from "./collection-service";
+import { ExecService } from "./exec-service";
+import { FileService } from "./file-service";
+import { SandboxService } from "./sandbox-service";
+import { SnapshotService } from "./snapshot-service";
+
+export interface ServicesParts {
+  readonly engine: Engine;
+  readonly store: Store;
+  /** Folder of blobs and build logs. */
+  readonly home: string;
+  readonly now: () => number;
+  readonly log: Log;
+}
+
+/** The services, wired. */
+export function createServices(parts: ServicesParts) {
+  const gate = new ActivityGate();
+  const blobs = new BlobStore(join(parts.home, "blobs"), parts.now);
+  const builds = new BuildService({ ...parts, blobs, gate, logDir: join(parts.home, "builds") });
+  const snapshots = new SnapshotService({ builds, now: parts.now });
+  const sandboxes = new SandboxService({ ...parts, builds, snapshots, gate });
+  const exec = new ExecService({ ...parts, sandboxes });
+  const files = new FileService({ ...parts, sandboxes });
+  const collection = new CollectionService({ ...parts, blobs, gate });
+  return { blobs, builds, snapshots, sandboxes, exec, files, collection };
+}
+
+export type Services = ReturnType<typeof createServices>;

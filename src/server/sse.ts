@@ -1,0 +1,114 @@
+import type { Context } from "hono";
+import { encodeEvent, KEEPALIVE, KEEPALIVE_SECONDS } from "../api/events";
+import type { BuildEvent } from "../engines/engine";
+import { isOpenComputerError, toErrorJson } from "../errors";
+import type { Log } from "./log";
+
+/** What happens on the way, and at last what came of it. */
+export type Progress<T> = AsyncGenerator<BuildEvent, T>;
+
+export interface ProgressAnswer<T> {
+  /** Begins the work; the signal fires when the reader leaves. */
+  readonly begin: (signal: AbortSignal) => Progress<T>;
+  readonly toBody: (value: T) => unknown;
+  readonly log: Log;
+}
+
+/** True where the caller asked for a stream of events. */
+export function wantsEvents(c: Context): boolean {
+  return (c.req.header("accept") ?? "").includes("text/event-stream");
+}
+
+/**
+ * Answers with the events of a build as they come: `build_log`s, then `result` or `error`. The reader's pace is the
+ * stream's; one that leaves ends the work.
+ */
+export function streamProgress<T>(c: Context, answer: ProgressAnswer<T>): Response {
+  const left = new AbortController();
+  const leave = () => left.abort();
+  c.req.raw.signal.addEventListener("abort", leave, { once: true });
+  const chunks = withHeartbeat(toFrames(answer, left.signal), KEEPALIVE, KEEPALIVE_SECONDS * 1000);
+  return c.body(toByteStream(chunks, leave), 200, {
+    "Content-Type": "text/event-stream",
+    "Cache-Control": "no-cache",
+    Connection: "keep-alive",
+  });
+}
+
+/** Runs the work to its end for a caller that wants only the result. */
+export async function drain<T>(progress: Progress<T>): Promise<T> {
+  for (;;) {
+    const step = await progress.next();
+    if (step.done) return step.value;
+  }
+}
+
+/** Chunks of text as they come, and a sign of life wherever nothing comes for `intervalMs`. */
+export async function* withHeartbeat(chunks: AsyncGenerator<string>, beat: string, intervalMs: number) {
+  try {
+    for (;;) {
+      const next = chunks.next();
+      while (!(await settlesWithin(next, intervalMs))) yield beat;
+      const step = await next;
+      if (step.done) return;
+      yield step.value;
+    }
+  } finally {
+    await chunks.return(undefined);
+  }
+}
+
+/** A response body that is read from a generator; `leave` is called when the reader goes away. */
+export function toByteStream(chunks: AsyncGenerator<string>, leave: () => void): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder();
+  return new ReadableStream({
+    async pull(controller) {
+      const step = await chunks.next();
+      if (step.done) controller.close();
+      else controller.enqueue(encoder.encode(step.value));
+    },
+    async cancel() {
+      leave();
+      await chunks.return(undefined);
+    },
+  });
+}
+
+async function* toFrames<T>(answer: ProgressAnswer<T>, signal: AbortSignal): AsyncGenerator<string> {
+  const progress = answer.begin(signal);
+  try {
+    for (;;) {
+      const step = await progress.next();
+      if (!step.done) {
+        yield encodeEvent("build_log", step.value);
+        continue;
+      }
+      yield encodeEvent("result", answer.toBody(step.value));
+      return;
+    }
+  } catch (error) {
+    if (!isOpenComputerError(error) && !signal.aborted) answer.log.error({ err: error }, "a stream broke");
+    yield encodeEvent("error", toErrorJson(error));
+  } finally {
+    // Where the reader left in the middle, the work cleans up after itself.
+    await progress.return(undefined as T);
+  }
+}
+
+async function settlesWithin(promise: Promise<unknown>, limitMs: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), limitMs);
+  });
+  try {
+    return await Promise.race([
+      promise.then(
+        () => true,
+        () => true,
+      ),
+      late,
+    ]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
