@@ -6,12 +6,13 @@ import { dirname, join, relative, resolve } from "node:path";
 const NAME = "pulumi-opencomputer";
 
 /**
- * Where fetched tools live: `bin/` holds links, `tools/NAME-VERSION/` what they point to.
+ * Where fetched tools live: `bin/` holds links, `tools/NAME-VERSION/` what they point to. The root is that of
+ * src/paths.ts; here again because these tools run before anything is compiled.
  *
- * @param {Readonly<Record<string, string | undefined>>} [env]
+ * @param {{ env: Readonly<Record<string, string | undefined>>, homeDir: string }} [inputs]
  */
-export function cacheFolders(env = process.env) {
-  const root = resolve(env.OPENCOMPUTER_CACHE || join(env.XDG_CACHE_HOME || join(homedir(), ".cache"), NAME));
+export function cacheFolders({ env, homeDir } = { env: process.env, homeDir: homedir() }) {
+  const root = resolve(env.OPENCOMPUTER_CACHE || join(env.XDG_CACHE_HOME || join(homeDir, ".cache"), NAME));
   return Object.freeze({ root, bin: join(root, "bin"), tools: join(root, "tools") });
 }
 

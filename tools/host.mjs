@@ -68,13 +68,17 @@ export async function examineHome() {
   }
 }
 
-/** The server's home, as src/paths.ts has it. */
-export function serverHome() {
-  const { OPENCOMPUTER_HOME: own, XDG_DATA_HOME: data } = process.env;
-  if (own) return own;
-  return process.getuid?.() === 0
-    ? "/var/lib/opencomputer"
-    : join(data || join(homedir(), ".local/share"), "opencomputer");
+/**
+ * The server's home, as src/paths.ts has it; here again because these checks run before anything is compiled.
+ *
+ * @param {{ env: Readonly<Record<string, string | undefined>>, uid: number, homeDir: string }} [inputs]
+ */
+export function serverHome(
+  { env, uid, homeDir } = { env: process.env, uid: process.geteuid?.() ?? -1, homeDir: homedir() },
+) {
+  if (env.OPENCOMPUTER_HOME) return env.OPENCOMPUTER_HOME;
+  if (uid === 0) return "/var/lib/opencomputer";
+  return join(env.XDG_DATA_HOME || join(homeDir, ".local", "share"), "opencomputer");
 }
 
 /** @param {string} path */

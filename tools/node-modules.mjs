@@ -70,7 +70,7 @@ export function findDifference(lock, installed) {
     if (!path.startsWith("node_modules/") && !path.includes("/node_modules/")) continue;
     const found = installed.packages[path];
     if (!found && wanted.optional) continue;
-    if (found?.version !== wanted.version || found?.integrity !== wanted.integrity) return path;
+    if (!found || found.version !== wanted.version || found.integrity !== wanted.integrity) return path;
   }
   return undefined;
 }

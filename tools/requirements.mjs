@@ -82,7 +82,7 @@ export const REQUIREMENTS = Object.freeze([
     name: "root",
     what: "the local engine mounts file systems and makes networks",
     neededFor: ENGINE,
-    check: () => ({ ok: process.getuid?.() === 0, found: `uid ${process.getuid?.()}` }),
+    check: () => ({ ok: process.geteuid?.() === 0, found: `uid ${process.geteuid?.()}` }),
     hint: 'run the command with `sudo -E env "PATH=$PATH"` before it, or point OPENCOMPUTER_API_URL to a server',
   },
   {

@@ -1,0 +1,13 @@
+import { expect, test } from "vitest";
+import { runcNote } from "../../tools/container-runtime.mjs";
+
+test.each([
+  ["runc version 1.1.5+ds1", true],
+  ["runc version 1.2.7", true],
+  ["runc version 1.2.8", false],
+  ["runc version 1.3.2", true],
+  ["runc version 1.3.3", false],
+  ["runc version 1.4.0", false],
+])("%s has known holes: %s", (version, hasHoles) => {
+  expect(runcNote(version)?.includes("CVE-2025-31133") ?? false).toBe(hasHoles);
+});
