@@ -1,8 +1,8 @@
-/** A progress line at most this often, but for a change of phase. */
+/** A progress line at most this often. */
 const INTERVAL_MS = 3_000;
 
 const PHASES: readonly { readonly pattern: RegExp; readonly phase: string }[] = [
-  { pattern: /^Get:\d+ \S+ \S+ \S+ \S+ \S+ \[/, phase: "downloading packages" },
+  { pattern: /^Get:\d+( \S+){6} \[/, phase: "downloading packages" },
   { pattern: /^Unpacking \S+/, phase: "unpacking packages" },
   { pattern: /^Setting up \S+/, phase: "setting up packages" },
 ];
@@ -15,22 +15,21 @@ const PHASES: readonly { readonly pattern: RegExp; readonly phase: string }[] = 
  */
 export function condenseMmdebstrap(onProgress: (line: string) => void, nowMs: () => number): (line: string) => void {
   let total = 0;
-  let phase = "";
-  let count = 0;
-  let shownMs = Number.NEGATIVE_INFINITY;
+  let counts = new Map<string, number>();
+  let shownMs = nowMs();
   return (line) => {
     const planned = /(\d+) newly installed/.exec(line);
-    if (planned) total = Number(planned[1]);
-    const found = PHASES.find(({ pattern }) => pattern.test(line));
-    // The smallest system comes first, the rest after it: each is a round of its own, with its own total.
-    if (planned || (found && found.phase !== phase)) count = 0;
-    if (!found) return;
-    const changed = found.phase !== phase;
-    phase = found.phase;
-    count += 1;
-    if (changed && nowMs() - shownMs < INTERVAL_MS / 3) return;
-    if (!changed && nowMs() - shownMs < INTERVAL_MS) return;
+    if (planned) {
+      // The smallest system comes first, the rest after it: each is a round of its own.
+      total = Number(planned[1]);
+      counts = new Map();
+    }
+    const phase = PHASES.find(({ pattern }) => pattern.test(line))?.phase;
+    if (phase === undefined) return;
+    const count = (counts.get(phase) ?? 0) + 1;
+    counts.set(phase, count);
+    if (nowMs() - shownMs < INTERVAL_MS) return;
     shownMs = nowMs();
-    onProgress(`base: ${phase} (${Math.min(count, total)}/${total})`);
+    onProgress(`base: ${phase} (${count}/${total})`);
   };
 }

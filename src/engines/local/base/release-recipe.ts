@@ -81,8 +81,23 @@ function releaseRecipe(suite: string, entries: readonly AptEntry[]): BaseRecipe 
     announcement: `base: installing ${suite} with ${BASE_PACKAGES.length} packages and what they need; this takes a minute or more, once`,
     remark: "",
     aptSources: entries,
-    make: (rootfs, workDir, context) => installRelease({ suite, entries, rootfs, workDir, ...context }),
+    make: async (rootfs, workDir, context) => {
+      checkKeyrings(suite, entries);
+      await installRelease({ suite, entries, rootfs, workDir, ...context });
+    },
   };
+}
+
+function checkKeyrings(suite: string, entries: readonly AptEntry[]): void {
+  const keyring = entries
+    .flatMap(({ options }) => options["signed-by"] ?? [])
+    .find((path) => path.startsWith("/") && !existsSync(path));
+  if (keyring === undefined) return;
+  throw new OpenComputerError(
+    "requirement_missing",
+    `installing ${suite} needs the keys of its archive in ${keyring}, which is not there. Install the distribution's keyring package or copy the file from a machine of that distribution, or choose another OPENCOMPUTER_BASE.`,
+    { details: { keyring } },
+  );
 }
 
 function ubuntuEntries(host: HostApt, suite: string): AptEntry[] {
