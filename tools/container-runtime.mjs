@@ -12,16 +12,16 @@ const RUNSC_FOLDER = `runsc-${GO_TOOLS.runsc.version}`;
  */
 
 /**
- * Looks for any OCI runtime that works here: gVisor's runsc, runc, or crun.
+ * Looks for the OCI runtime that the engine will take: the one that OPENCOMPUTER_RUNTIME names, else gVisor's runsc,
+ * else runc.
  *
  * @returns {Promise<Finding>}
  */
 export async function checkRuntime() {
-  for (const check of [checkRunsc, checkRunc, checkCrun]) {
-    const finding = await check();
-    if (finding.ok) return finding;
-  }
-  return { ok: false };
+  const wanted = process.env.OPENCOMPUTER_RUNTIME || "auto";
+  if (wanted === "crun") return checkCrun();
+  const runsc = wanted === "runc" ? { ok: false } : await checkRunsc();
+  return runsc.ok || wanted === "runsc" ? runsc : checkRunc();
 }
 
 /** @returns {Promise<Finding>} */

@@ -38,7 +38,7 @@ export function installCommand(manager, packages) {
 }
 
 /**
- * Installs packages; those that the distribution does not have are left out. Needs root, or sudo without a password.
+ * Installs packages; those that apt does not know are left out. Needs root, or sudo without a password.
  *
  * @param {Manager} manager
  * @param {readonly string[]} packages
@@ -51,28 +51,27 @@ export async function installPackages(manager, packages) {
   const title = `Installing ${packages.join(", ")} with ${manager.program}: the local engine needs them`;
   await step(title, async (onLine) => {
     const call = (/** @type {readonly string[]} */ args) => {
-      const [program = manager.program, ...rest] = [...prefix, manager.program, ...args];
-      return run(program, rest, { timeoutMs: INSTALL_TIMEOUT_MS, env: { DEBIAN_FRONTEND: "noninteractive" }, onLine });
+      // Through `env`, as sudo lets no variable pass.
+      const [program = "env", ...rest] = [...prefix, "env", "DEBIAN_FRONTEND=noninteractive", manager.program, ...args];
+      return run(program, rest, { timeoutMs: INSTALL_TIMEOUT_MS, onLine });
     };
     // One broken source must not stop what the others have; a package that is really missing fails below.
     if (manager.refresh) await call(manager.refresh).catch((error) => onLine(String(error)));
-    await call([...manager.install, ...packages]).catch((error) => installEach(call, manager, packages, error));
+    const known = manager.name === "apt" ? await findKnownToApt(manager, packages) : packages;
+    // What is missing in the end is told by the checks that follow; here the reason is.
+    if (known.length > 0) await call([...manager.install, ...known]).catch((error) => say(`  ${error.message}`));
   });
 }
 
 /**
- * One unknown package fails the whole command, so each is tried alone.
+ * One unknown package would fail the whole command.
  *
- * @param {(args: readonly string[]) => Promise<void>} call
  * @param {Manager} manager
  * @param {readonly string[]} packages
- * @param {unknown} reason Why they could not be installed together.
  */
-async function installEach(call, manager, packages, reason) {
-  if (packages.length < 2) return say(String(reason));
-  for (const name of packages) {
-    await call([...manager.install, name]).catch((error) => say(String(error)));
-  }
+async function findKnownToApt(manager, packages) {
+  const candidates = await Promise.all(packages.map((name) => aptCandidate(manager, name)));
+  return packages.filter((_, index) => candidates[index]);
 }
 
 /** What to put before a command to run it as root; undefined where that is not possible without asking. */

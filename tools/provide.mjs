@@ -1,11 +1,12 @@
 import { provideDist } from "./dist.mjs";
 import { provideNodeModules } from "./node-modules.mjs";
 import { findPackageManager, installPackages } from "./package-manager.mjs";
-import { checkRequirements, purposeOf, REQUIREMENTS } from "./requirements.mjs";
+import { REQUIREMENTS } from "./requirement-table.mjs";
+import { checkRequirements, purposeOf } from "./requirements.mjs";
 
 /**
- * @typedef {import("./requirements.mjs").Purpose} Purpose
- * @typedef {import("./requirements.mjs").Requirement} Requirement
+ * @typedef {import("./requirement-table.mjs").Purpose} Purpose
+ * @typedef {import("./requirement-table.mjs").Requirement} Requirement
  */
 
 /**
@@ -21,8 +22,12 @@ export async function provide(purpose = purposeOf(process.env)) {
   await provideDist();
 }
 
-/** @param {Purpose} purpose */
-async function provideRequirements(purpose) {
+/**
+ * The part of `provide` that is about the machine.
+ *
+ * @param {Purpose} purpose
+ */
+export async function provideRequirements(purpose) {
   let missing = await findMissing(purpose);
   if (missing.length === 0) return;
   refuseHopeless(missing);

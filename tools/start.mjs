@@ -24,7 +24,7 @@ await runProgram(async () => {
   if (upCode !== 0) return upCode;
   const { sandboxId, command } = await readOutputs();
   say(`• Running the image's own tool inside sandbox ${sandboxId}: ${command}\n`);
-  const runCode = await commandLine("exec", sandboxId, "--", "sh", "-c", command);
+  const runCode = await commandLine("exec", sandboxId, "--", command);
   if (runCode === 0) say(NEXT.replaceAll("SANDBOX", sandboxId));
   return runCode;
 });

@@ -55,6 +55,16 @@ export function sumCounts(phases) {
 }
 
 /**
+ * One phase in the summary, for example `✗ unit: 2 of 80 failed`.
+ *
+ * @param {string} title
+ * @param {Counts} counts
+ */
+export function phaseLine(title, { passed, failed }) {
+  return failed > 0 ? `✗ ${title}: ${failed} of ${passed + failed} failed` : `✓ ${title}: all ${passed}`;
+}
+
+/**
  * The one closing line, for example `120 passed, 0 failed`.
  *
  * @param {Counts} counts

@@ -2,13 +2,15 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runInForeground } from "./command.mjs";
+import { provideDist } from "./dist.mjs";
 import { interrupted } from "./interruption.mjs";
 import { runProgram } from "./main-program.mjs";
+import { provideNodeModules } from "./node-modules.mjs";
 import { say } from "./progress.mjs";
 import { PROJECT } from "./project.mjs";
-import { provide } from "./provide.mjs";
+import { provideRequirements } from "./provide.mjs";
 import { quietPulumi } from "./pulumi-environment.mjs";
-import { closingLine, countCheck, countVitest, sumCounts } from "./test-report.mjs";
+import { closingLine, countCheck, countVitest, phaseLine, sumCounts } from "./test-report.mjs";
 
 const BIOME = "node_modules/@biomejs/biome/bin/biome";
 const TSC = "node_modules/typescript/bin/tsc";
@@ -19,10 +21,14 @@ const VITEST = "node_modules/vitest/vitest.mjs";
  * @typedef {{ title: string, run: () => Promise<Counts> }} Phase
  */
 
+/** What the end-to-end tests run; where it does not compile, the other phases still tell what they find.
+ * @type {Phase} */
+const BUILD = { title: "build", run: () => attempt(provideDist) };
+
 /** `npm test`: everything. `npm test -- ARGS`: one vitest run with these arguments, on the same ready machine. */
 await runProgram(async () => {
   const args = process.argv.slice(2);
-  const counts = await testAll(args.length > 0 ? [vitest("vitest", args)] : allPhases());
+  const counts = await testAll([BUILD, ...(args.length > 0 ? [vitest("vitest", args)] : allPhases())]);
   say(`\n${closingLine(counts)}`);
   return counts.failed > 0 ? 1 : 0;
 });
@@ -43,21 +49,34 @@ function allPhases() {
  * @returns {Promise<Counts>}
  */
 async function testAll(phases) {
-  try {
-    await provide("test");
-  } catch (error) {
-    interrupted.throwIfAborted();
-    say(`\n${error instanceof Error ? error.message : error}`);
-    return countCheck(1);
-  }
+  const ready = await attempt(async () => {
+    await provideRequirements("test");
+    await provideNodeModules();
+  });
+  if (ready.failed > 0) return ready;
   const results = [];
   for (const { title, run } of phases) {
     say(`\n== ${title}`);
     results.push({ title, counts: await run() });
   }
   say();
-  for (const { title, counts } of results) say(`${counts.failed > 0 ? "✗" : "✓"} ${title}: ${closingLine(counts)}`);
+  for (const { title, counts } of results) say(phaseLine(title, counts));
   return sumCounts(results.map(({ counts }) => counts));
+}
+
+/**
+ * @param {() => Promise<void>} work
+ * @returns {Promise<Counts>}
+ */
+async function attempt(work) {
+  try {
+    await work();
+    return countCheck(0);
+  } catch (error) {
+    interrupted.throwIfAborted();
+    say(`\n${error instanceof Error ? error.message : error}`);
+    return countCheck(1);
+  }
 }
 
 /** @param {readonly string[]} args */

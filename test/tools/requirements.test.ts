@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { describeMissing } from "../../tools/provide.mjs";
-import { checkRequirements, purposeOf, REQUIREMENTS } from "../../tools/requirements.mjs";
+import { REQUIREMENTS } from "../../tools/requirement-table.mjs";
+import { checkRequirements, purposeOf } from "../../tools/requirements.mjs";
 
 test("names are unique", () => {
   const names = REQUIREMENTS.map(({ name }) => name);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { closingLine, countCheck, countVitest, sumCounts } from "../../tools/test-report.mjs";
+import { closingLine, countCheck, countVitest, phaseLine, sumCounts } from "../../tools/test-report.mjs";
 
 const report = (passed: number, failed = 0, pending = 0, todo = 0) => ({
   numPassedTests: passed,
@@ -36,4 +36,9 @@ describe("closing line", () => {
   ])("%#", (phases, line) => {
     expect(closingLine(sumCounts(phases))).toBe(line);
   });
+});
+
+test("a phase's line does not look like the closing line", () => {
+  expect(phaseLine("unit", { passed: 78, failed: 2, skipped: 0 })).toBe("✗ unit: 2 of 80 failed");
+  expect(phaseLine("types", countCheck(0))).toBe("✓ types: all 1");
 });
