@@ -9,7 +9,8 @@ import { openSqliteStore } from "./store/sqlite-store";
 const START_TIMEOUT_MS = 3_600_000;
 
 /**
- * Starts a server on this machine: local engine, SQLite, all in `config.home`. Resolves when it answers.
+ * Starts a server on this machine: local engine, SQLite, all in `config.home`. Resolves when it answers. The signal ends
+ * the start, not the server.
  *
  * @throws conflict where another server has the home; requirement_missing with what to install
  * @example
@@ -17,13 +18,13 @@ const START_TIMEOUT_MS = 3_600_000;
  * console.log(server.url) // http://127.0.0.1:41234
  * await server.close()
  */
-export async function startServer(config: ServerConfig): Promise<RunningServer> {
+export async function startServer(config: ServerConfig, signal?: AbortSignal): Promise<RunningServer> {
   const { home, cacheDir, runtime, base } = config;
   return await runServer(config, {
     engine: createLocalEngine({ home, cacheDir, runtime, ...(base ? { base } : {}), hostEnv: process.env }),
     openStore: (dir) => openSqliteStore(join(dir, "server.db")),
     log: createLog(config.logLevel),
     now: Date.now,
-    signal: AbortSignal.timeout(START_TIMEOUT_MS),
+    signal: AbortSignal.any([AbortSignal.timeout(START_TIMEOUT_MS), ...(signal ? [signal] : [])]),
   });
 }
