@@ -1,0 +1,58 @@
+import { Command } from "commander";
+import type { ServerApi } from "../api/contract";
+import type { BuildLogEvent } from "../api/schemas";
+import type { ResolvedImage } from "../image/image";
+import { formatBuildLog } from "./build-log";
+import { formatJson } from "./format-table";
+import { loadImageFile } from "./image-file";
+import { killSandbox } from "./kill-sandbox";
+import type { Terminal } from "./terminal";
+
+const HELP = `
+FILE is TypeScript or JavaScript that exports an Image, or a manifest as JSON. The log goes to stderr, the result to
+stdout. Without --name the image is built and started once, and stays in the cache until gc; with it, it stays.
+
+Examples:
+  $ pulumi-opencomputer build agent.ts
+  $ pulumi-opencomputer build agent.ts --name agent`;
+
+interface BuildOptions {
+  readonly name?: string;
+  readonly json?: boolean;
+}
+
+/** `build`: an image from a file. */
+export function buildCommand(terminal: Terminal): Command {
+  return new Command("build")
+    .description("build the image that a file exports")
+    .argument("<file>", "a .ts, .js or .json file")
+    .option("--name <name>", "keep it as a snapshot of this name")
+    .option("--json", "print JSON: the snapshot, or {contentHash}")
+    .addHelpText("after", HELP)
+    .action(async (file: string, options: BuildOptions) => {
+      const image = await loadImageFile(file);
+      const api = await terminal.open();
+      const call = {
+        signal: terminal.signal,
+        onBuildLog: (event: BuildLogEvent) => terminal.note(formatBuildLog(event)),
+      };
+      if (options.name !== undefined) {
+        const snapshot = await api.createSnapshot({ name: options.name, image }, call);
+        return terminal.print(options.json ? formatJson(snapshot) : `${snapshot.name} ${snapshot.contentHash}`);
+      }
+      await tryImage(api, image, call);
+      const { contentHash } = image;
+      terminal.print(options.json ? formatJson({ contentHash }) : contentHash);
+    });
+}
+
+/** An image without a name lives as long as something uses it; starting it once also shows that it starts. */
+async function tryImage(
+  api: ServerApi,
+  image: ResolvedImage,
+  call: { readonly signal: AbortSignal; readonly onBuildLog: (event: BuildLogEvent) => void },
+): Promise<void> {
+  const { sandboxID } = await api.createSandbox({ image }, call);
+  // Also after Ctrl-C: nothing is left running.
+  await killSandbox(api, sandboxID);
+}

@@ -1,0 +1,60 @@
+import { Command, InvalidArgumentError } from "commander";
+import type { ExecRequest } from "../api/schemas";
+import type { CommandFactory } from "./command-factory";
+import { formatJson } from "./format-table";
+
+const HELP = `
+Prints what the command printed and ends with its exit code (255 where a signal or the timeout ended it).
+One word alone is run by a shell; several are a program and its arguments, as they are.
+
+Examples:
+  $ pulumi-opencomputer exec sb-1a2b3c4d -- python3 --version
+  $ pulumi-opencomputer exec sb-1a2b3c4d -- 'ls | wc -l'
+  $ pulumi-opencomputer exec -e STAGE=test --cwd /workspace sb-1a2b3c4d -- npm test`;
+
+interface ExecOptions {
+  readonly cwd?: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly timeout: number;
+  readonly json?: boolean;
+}
+
+/** `exec`: one command in a sandbox. */
+export const execCommand: CommandFactory = (terminal, done) =>
+  new Command("exec")
+    .description("run a command in a sandbox")
+    .argument("<sandbox>", "id of a sandbox")
+    .argument("<command...>", "the command, after --")
+    .option("-e, --env <NAME=value>", "set a variable; may be given several times", addVariable, {})
+    .option("--cwd <path>", "where to start; default is the image's workdir")
+    .option("--timeout <seconds>", "kill the command after so long; 0 is never", parseSeconds, 0)
+    .option("--json", "print JSON: {exitCode, stdout, stderr}")
+    .passThroughOptions()
+    .addHelpText("after", HELP)
+    .action(async (id: string, command: string[], options: ExecOptions) => {
+      const api = await terminal.open();
+      const result = await api.exec(id, toRequest(command, options), { signal: terminal.signal });
+      if (options.json) {
+        terminal.print(formatJson(result));
+      } else {
+        terminal.write("stdout", result.stdout);
+        terminal.write("stderr", result.stderr);
+        if (result.truncated) terminal.note("note: the output was long; its beginning is left out");
+      }
+      done(result.exitCode & 0xff);
+    });
+
+function toRequest([cmd = "", ...args]: string[], { cwd, env, timeout }: ExecOptions): ExecRequest {
+  return { cmd, ...(args.length > 0 ? { args } : {}), envs: env, ...(cwd ? { cwd } : {}), timeout };
+}
+
+function addVariable(text: string, before: Readonly<Record<string, string>>): Record<string, string> {
+  const at = text.indexOf("=");
+  if (at < 1) throw new InvalidArgumentError("It must be NAME=value.");
+  return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
+}
+
+function parseSeconds(text: string): number {
+  if (/^\d+(\.\d+)?$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("It must be a number of seconds, 0 or more.");
+}

@@ -1,0 +1,23 @@
+import { Command } from "commander";
+import { formatJson, formatSize } from "./format-table";
+import type { Terminal } from "./terminal";
+
+const HELP = `
+Images that no snapshot names and no sandbox uses are built anew when they are asked for again.
+
+Example:
+  $ pulumi-opencomputer gc`;
+
+/** `gc`: frees disk. */
+export function gcCommand(terminal: Terminal): Command {
+  return new Command("gc")
+    .description("remove layers and files that no snapshot and no sandbox needs")
+    .option("--json", "print JSON: {layers, blobs, sizeBytes}")
+    .addHelpText("after", HELP)
+    .action(async (options: { json?: boolean }) => {
+      const collected = await (await terminal.open()).collect({ signal: terminal.signal });
+      if (options.json) return terminal.print(formatJson(collected));
+      const { layers, blobs, sizeBytes } = collected;
+      terminal.print(`removed ${layers} layers and ${blobs} files, ${formatSize(sizeBytes)}`);
+    });
+}

@@ -1,0 +1,80 @@
+import { Command, CommanderError } from "commander";
+import { isOpenComputerError } from "../errors";
+import { version } from "../version";
+import { buildCommand } from "./build";
+import type { CommandFactory } from "./command-factory";
+import { doctorCommand } from "./doctor";
+import { execCommand } from "./exec";
+import { formatError } from "./format-error";
+import { gcCommand } from "./gc";
+import { logsCommand } from "./logs";
+import { lsCommand } from "./ls";
+import { rmCommand } from "./rm";
+import { serveCommand } from "./serve";
+import { statusCommand } from "./status";
+import { stopCommand } from "./stop";
+import type { Terminal } from "./terminal";
+
+const COMMANDS: readonly CommandFactory[] = [
+  serveCommand,
+  statusCommand,
+  stopCommand,
+  lsCommand,
+  buildCommand,
+  logsCommand,
+  execCommand,
+  rmCommand,
+  gcCommand,
+  doctorCommand,
+];
+
+const HELP = `
+Environment:
+  OPENCOMPUTER_API_URL   another server than the embedded one
+  OPENCOMPUTER_API_KEY   its key; a key without a URL means the hosted service
+  OPENCOMPUTER_HOME      the embedded server's folder
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted; exec passes on the command's own.
+
+Examples:
+  $ pulumi-opencomputer build agent.ts --name agent
+  $ pulumi-opencomputer ls
+  $ pulumi-opencomputer exec sb-1a2b3c4d -- python3 --version`;
+
+const USAGE_ERROR = 2;
+const INTERRUPTED = 130;
+
+/** Runs the command line and returns its exit code. Errors are printed, never thrown. */
+export async function runProgram(args: readonly string[], terminal: Terminal): Promise<number> {
+  let exitCode = 0;
+  const program = createProgram(terminal, (code) => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync(args, { from: "user" });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE_ERROR;
+    terminal.note(formatError(error, { verbose: program.opts()["verbose"] === true }));
+    return isOpenComputerError(error, "aborted") ? INTERRUPTED : 1;
+  }
+}
+
+function createProgram(terminal: Terminal, done: (exitCode: number) => void): Command {
+  const program = new Command("pulumi-opencomputer")
+    .description("Sandbox images for AI agents: builds them, runs them, shows them.")
+    .version(version)
+    .option("--verbose", "print stack traces and causes of errors")
+    .enablePositionalOptions()
+    .showHelpAfterError("(add --help for usage)")
+    .addHelpText("after", HELP);
+  const commands = COMMANDS.map((create) => create(terminal, done));
+  for (const command of [program, ...commands]) {
+    command.exitOverride().configureOutput({
+      writeOut: (text) => terminal.print(text.trimEnd()),
+      writeErr: (text) => terminal.note(text.trimEnd()),
+    });
+    if (command !== program) program.addCommand(command);
+  }
+  return program;
+}

@@ -1,0 +1,45 @@
+import { once } from "node:events";
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import { Command, Option } from "commander";
+import { readServerConfig, type ServerOptions } from "../server/config";
+import { startServer } from "../server/main";
+import type { Terminal } from "./terminal";
+
+const HELP = `
+Prints its log as JSON lines. Ctrl-C stops it; sandboxes run on, and the next start takes them over.
+Every option may also be set in the environment: OPENCOMPUTER_PORT, _HOME, _ENGINE, _RUNTIME, _BASE.
+
+Examples:
+  $ pulumi-opencomputer serve
+  $ pulumi-opencomputer serve --port 8080 --runtime runc
+  $ pulumi-opencomputer serve --home /tmp/try --base mmdebstrap:bookworm`;
+
+/** `serve`: the server, in the foreground. */
+export function serveCommand(terminal: Terminal): Command {
+  return new Command("serve")
+    .description("run the server in the foreground")
+    .option("--host <address>", "address to listen on (default: 127.0.0.1)")
+    .option("--port <port>", "port to listen on (default: any that is free)")
+    .addOption(
+      new Option("--engine <engine>", "what builds and runs sandboxes (default: auto)").choices(["auto", "local"]),
+    )
+    .option("--home <folder>", "where it keeps what must last", (folder) => resolve(folder))
+    .addOption(
+      new Option("--runtime <runtime>", "OCI runtime (default: auto)").choices(["auto", "runsc", "runc", "crun"]),
+    )
+    .option("--base <source>", "base file system: tar:…, dir:…, mmdebstrap:SUITE, oci:REF (default: by machine)")
+    .addHelpText("after", HELP)
+    .action(async (options: ServerOptions) => {
+      const uid = process.geteuid?.() ?? -1;
+      const config = readServerConfig(options, { env: terminal.env, uid, homeDir: homedir() });
+      const server = await startServer(config, terminal.signal);
+      if (terminal.isInteractive) {
+        terminal.note(
+          `\nThe server is ready: ${server.url}\nIts key is in ${join(config.home, "server.json")}. Ctrl-C stops it.\n`,
+        );
+      }
+      if (!terminal.signal.aborted) await once(terminal.signal, "abort");
+      await server.close();
+    });
+}

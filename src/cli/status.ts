@@ -1,0 +1,65 @@
+import { Command } from "commander";
+import type { ServerInfo } from "../api/schemas";
+import { connect } from "../client/connect";
+import { embeddedHome, findEmbedded } from "../client/running-server";
+import { serverLogFile } from "../client/server-process";
+import type { CommandFactory } from "./command-factory";
+import { formatJson } from "./format-table";
+import type { Terminal } from "./terminal";
+
+const HELP = `
+Starts nothing. Exit code 0 where a server answers, 3 where the embedded one does not run.
+
+Examples:
+  $ pulumi-opencomputer status
+  $ pulumi-opencomputer status --json | jq -r .url`;
+
+const NOT_RUNNING = 3;
+
+interface Status {
+  readonly running: boolean;
+  readonly url?: string;
+  readonly pid?: number;
+  readonly home?: string;
+  readonly log?: string;
+  readonly server?: ServerInfo;
+}
+
+/** `status`: which server answers. */
+export const statusCommand: CommandFactory = (terminal, done) =>
+  new Command("status")
+    .description("show which server answers, and what it builds on")
+    .option("--json", "print JSON: {running, url?, pid?, home?, log?, server?}")
+    .addHelpText("after", HELP)
+    .action(async (options: { json?: boolean }) => {
+      const status = await readStatus(terminal);
+      terminal.print(options.json ? formatJson(status) : describe(status));
+      if (!status.running) done(NOT_RUNNING);
+    });
+
+async function readStatus({ env, signal }: Terminal): Promise<Status> {
+  const url = env["OPENCOMPUTER_API_URL"];
+  if (url || env["OPENCOMPUTER_API_KEY"]) {
+    const server = await (await connect({ env })).info({ signal });
+    return { running: true, ...(url ? { url } : {}), server };
+  }
+  const home = embeddedHome(env);
+  const found = await findEmbedded(home, { signal });
+  const place = { home, log: serverLogFile(home) };
+  if (!found) return { running: false, ...place };
+  return { running: true, url: found.card.url, pid: found.card.pid, ...place, server: found.info };
+}
+
+function describe({ running, url, pid, home, log, server }: Status): string {
+  if (!running) return `not running (home ${home}); start it with: pulumi-opencomputer serve`;
+  const lines = [
+    ["url", url],
+    ["process", pid],
+    ["home", home],
+    ["log", log],
+    ["version", server?.version],
+    ["engine", server && `${server.engine}, ${server.runtime} ${server.runtimeVersion}`],
+    ["base", server && `${server.base} (${server.baseDigest.slice(0, 12)})`],
+  ];
+  return lines.flatMap(([name, value]) => (value === undefined ? [] : `${String(name).padEnd(8)} ${value}`)).join("\n");
+}
