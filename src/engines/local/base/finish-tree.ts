@@ -1,5 +1,5 @@
-import { chmodSync, lstatSync, readdirSync, rmSync } from "node:fs";
-import { basename, join } from "node:path";
+import { lstatSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { OpenComputerError } from "../../../errors";
 import { SANDBOX_HOME, SANDBOX_ID, withSandboxUser } from "./accounts";
 import { type AptEntry, toOneLine } from "./apt-entry";
@@ -10,7 +10,6 @@ import {
   PACKAGE_CACHES,
   REMOVED_PATHS,
   REQUIRED_PROGRAMS,
-  SET_USER_ID_PROGRAMS,
   sourcesFile,
 } from "./finishing";
 import { isInside, locateInside, makeDirInside, readInside, writeInside } from "./inside";
@@ -36,7 +35,6 @@ export function finishTree(
   for (const file of commonFiles()) writeInside(root, file);
   if (hasProgram(root, "dpkg")) finishDebian(root, aptSources);
   allowPip(root);
-  for (const path of SET_USER_ID_PROGRAMS) setUserId(root, path);
   addUser(root);
 }
 
@@ -78,14 +76,6 @@ function allowPip(root: string): void {
     const marker = `/usr/lib/${name}/EXTERNALLY-MANAGED`;
     if (name.startsWith("python3") && isInside(root, marker)) rmSync(locateInside(root, marker));
   }
-}
-
-function setUserId(root: string, path: string): void {
-  if (!isInside(root, path)) return;
-  const location = locateInside(root, path);
-  const stats = lstatSync(location);
-  // Alpine's ping is busybox, by link: never that.
-  if (stats.isFile() && basename(location) === "ping") chmodSync(location, (stats.mode & 0o7777) | 0o4000);
 }
 
 function addUser(root: string): void {

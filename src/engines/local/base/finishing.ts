@@ -1,7 +1,7 @@
 import { SANDBOX_USER } from "./accounts";
 
 /** Counts up with every change of what the finishing step does: bases of an older one are made anew. */
-export const FINISHING_VERSION = 2;
+export const FINISHING_VERSION = 3;
 
 /** Programs without which neither steps nor sandboxes work. */
 export const REQUIRED_PROGRAMS: readonly string[] = ["sh", "cat", "env", "mkdir", "find", "tar"];
@@ -51,12 +51,6 @@ const SUDOERS = `Defaults:${SANDBOX_USER} !env_reset, !secure_path, always_set_h
 Defaults:${SANDBOX_USER} !env_delete, !env_check
 ${SANDBOX_USER} ALL=(ALL:ALL) NOPASSWD:SETENV: ALL
 `;
-
-/**
- * Programs that get the set-user-id bit where they are there. Their packages would rather give them a capability, but
- * file capabilities name the ids of the machine and do not survive the shift.
- */
-export const SET_USER_ID_PROGRAMS: readonly string[] = ["/usr/bin/ping", "/bin/ping"];
 
 /** Files of every base, whatever it is made from. */
 export function commonFiles(): FinishingFile[] {

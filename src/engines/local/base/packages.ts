@@ -3,6 +3,7 @@
  * their images reach for without asking. Installed without recommended packages, manuals and translations.
  */
 export const BASE_PACKAGES: readonly string[] = [
+  ...["apt"],
   ...["python3", "python3-pip", "python3-venv", "python3-dev", "python-is-python3"],
   ...["nodejs", "npm"],
   ...["build-essential", "cmake", "pkg-config"],

@@ -12,7 +12,7 @@ export function makeTinyTree(root: string): void {
     writeFileSync(join(root, path), content);
     chmodSync(join(root, path), mode);
   };
-  for (const program of ["sh", "bash", "cat", "env", "mkdir", "find", "tar", "dpkg", "ping"])
+  for (const program of ["sh", "bash", "cat", "env", "mkdir", "find", "tar", "dpkg"])
     write(`usr/bin/${program}`, "", 0o755);
   symlinkSync("usr/bin", join(root, "bin"));
   write("usr/bin/sudo", "set-user-id", 0o4755);
