@@ -94,7 +94,8 @@ export async function run(program, args, { timeoutMs, env, cwd, onLine }) {
  * @param {string} program
  * @param {readonly string[]} args
  * @param {{ env?: NodeJS.ProcessEnv, cwd?: string }} [options]
- * @returns {Promise<number>} 130 where it was interrupted.
+ * @returns {Promise<number>} 1 where something killed it.
+ * @throws Interruption where the user stopped it, after the child has ended.
  */
 export async function runInForeground(program, args, { env, cwd } = {}) {
   interrupted.throwIfAborted();
@@ -105,10 +106,12 @@ export async function runInForeground(program, args, { env, cwd } = {}) {
   };
   interrupted.addEventListener("abort", passOn, { once: true });
   try {
-    return await new Promise((resolve, reject) => {
+    const code = await new Promise((resolve, reject) => {
       child.once("error", reject);
-      child.once("close", (code) => resolve(code ?? 130));
+      child.once("close", (status) => resolve(status ?? 1));
     });
+    interrupted.throwIfAborted();
+    return code;
   } finally {
     interrupted.removeEventListener("abort", passOn);
   }
