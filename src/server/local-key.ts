@@ -10,5 +10,7 @@ export async function localApiKey(store: Store, home: string, now: number): Prom
   await store.ensureOrganisation(LOCAL);
   const card = await readServerCard(home);
   if (card && (await findOrganisation(store, card.apiKey)) === LOCAL.id) return card.apiKey;
+  // Nobody has the plain form of an older key, so nobody can be meant to use it.
+  await store.dropApiKeys(LOCAL.id);
   return await mintApiKey(store, LOCAL.id, now);
 }

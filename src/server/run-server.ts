@@ -38,7 +38,8 @@ export interface ServerMakings {
  * The life of a server, in order:
  *
  *   lock home → open store → start engine (it removes what no row calls running) → settle what a crash interrupted
- *   → adopt sandboxes → listen → write server.json | stop: commands, builds, listener, engine, store, card, lock
+ *   → adopt sandboxes → listen → write server.json
+ *   … and to stop: end commands, builds and their answers, close listener, engine and store, remove server.json, unlock
  *
  * A start that fails undoes what it had done, in reverse.
  *
@@ -63,6 +64,8 @@ async function start(config: ServerConfig, makings: ServerMakings, undo: Undo[])
   await makePrivate(home);
   const lock: HomeLock = await lockHome(home);
   undo.push(() => lock.release());
+  let published = false;
+  undo.push(() => published && removeServerCard(home));
   const store = await makings.openStore(home);
   undo.push(() => store.close());
   await startEngine(store, makings);
@@ -75,7 +78,7 @@ async function start(config: ServerConfig, makings: ServerMakings, undo: Undo[])
   const listener = await listen({ ...config, fetch: (request) => app.fetch(request) });
   undo.push(() => closeDoors(services, listener));
   await writeServerCard(home, { url: listener.url, apiKey, pid: process.pid, version });
-  undo.push(() => removeServerCard(home));
+  published = true;
   log.info({ url: listener.url, version, ...engine.describe() }, "the server is ready");
   return { url: listener.url, apiKey, close: onceOnly(() => undoAll(undo, log)) };
 }
@@ -105,7 +108,8 @@ async function settle(store: Store, services: Services, { log, now }: ServerMaki
 async function closeDoors(services: Services, listener: HttpListener): Promise<void> {
   const closed = listener.close(CLOSE_GRACE_MS);
   services.exec.stop();
-  await services.builds.stop();
+  // An engine that does not let go of its builds must not keep the server from ending.
+  await Promise.race([services.builds.stop(), closed]);
   await closed;
 }
 

@@ -56,6 +56,10 @@ class SqliteStore implements Store {
     await this.db.insertInto("api_keys").values({ id, org_id: orgId, hash, prefix, created_at: createdAt }).execute();
   }
 
+  async dropApiKeys(orgId: string): Promise<void> {
+    await this.db.deleteFrom("api_keys").where("org_id", "=", orgId).execute();
+  }
+
   async findApiKey(hash: string): Promise<ApiKeyRow | undefined> {
     const row = await this.db.selectFrom("api_keys").selectAll().where("hash", "=", hash).executeTakeFirst();
     if (row === undefined) return undefined;

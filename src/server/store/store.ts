@@ -14,6 +14,8 @@ export interface Store {
   /** Makes the organisation where it is missing. */
   ensureOrganisation(org: { readonly id: string; readonly name: string }): Promise<void>;
   addApiKey(key: ApiKeyRow): Promise<void>;
+  /** Revokes all keys of an organisation. */
+  dropApiKeys(orgId: string): Promise<void>;
   /** The organisation that a key's SHA-256 belongs to. */
   findApiKey(hash: string): Promise<ApiKeyRow | undefined>;
 

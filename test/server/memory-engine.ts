@@ -1,0 +1,229 @@
+import { posix } from "node:path";
+import { Readable } from "node:stream";
+import { buffer } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
+import type {
+  BuildRequest,
+  Checkpoint,
+  Engine,
+  EngineInfo,
+  ExecOutcome,
+  ExecSpec,
+  Execution,
+  FileEntry,
+  SandboxSpec,
+  StartOptions,
+} from "../../src/engines/engine";
+import { OpenComputerError } from "../../src/errors";
+import { stepKeys } from "../../src/image/hash";
+import type { ImageManifest } from "../../src/image/manifest";
+import { type Step, summariseStep } from "../../src/image/step";
+
+/**
+ * A test double, not an engine: layers are keys in a set, a sandbox is a map of files, and commands are the handful of
+ * {@link runBuiltin}. It keeps the promises of `Engine` that the server relies on, so that the server's own logic can be
+ * tested without containers; what containers do is tested on real ones.
+ *
+ * In `run` steps these commands mean something: `fail`, `print TEXT`, and `wait NAME`, which waits for {@link release}.
+ */
+export class MemoryEngine implements Engine {
+  readonly name = "memory";
+  baseDigest = "b".repeat(64);
+  /** Every step that was run, in order. */
+  readonly stepsRun: string[] = [];
+  buildsRun = 0;
+  readonly layers = new Set<string>();
+  readonly sandboxes = new Map<string, MemorySandbox>();
+  /** How many commands were ended by a signal. */
+  commandsKilled = 0;
+  started: StartOptions | undefined;
+  /** Set to make the next createSandbox fail. */
+  failCreate: Error | undefined;
+  private readonly gates = new Map<string, PromiseWithResolve>();
+
+  async start(options: StartOptions): Promise<void> {
+    this.started = options;
+    options.onProgress("the memory engine has nothing to prepare");
+    for (const id of this.sandboxes.keys()) if (!options.knownSandboxes.includes(id)) this.sandboxes.delete(id);
+  }
+
+  describe(): EngineInfo {
+    return { engine: "memory", runtime: "none", runtimeVersion: "0", base: "nothing", baseDigest: this.baseDigest };
+  }
+
+  async plan(manifest: ImageManifest) {
+    const keys = stepKeys(this.baseDigest, manifest.steps, "memory");
+    const missing = keys.findIndex((key) => !this.layers.has(key));
+    return { keys, cached: missing === -1 ? keys.length : missing };
+  }
+
+  async build(request: BuildRequest): Promise<Checkpoint> {
+    this.buildsRun += 1;
+    const { manifest, onLog } = request;
+    const { keys, cached } = await this.plan(manifest);
+    onLog({ step: 0, type: "build", message: `${keys.length} steps, ${cached} of them built` });
+    for (const [index, step] of manifest.steps.entries()) {
+      if (index < cached) continue;
+      await this.buildStep(step, index + 1, request);
+      this.layers.add(keys[index] ?? "");
+    }
+    onLog({ step: keys.length + 1, type: "checkpoint", message: "done" });
+    const env = Object.assign({}, ...manifest.steps.map((step) => (step.type === "env" ? step.args.vars : {})));
+    const workdir = manifest.steps.findLast((step) => step.type === "workdir")?.args.path ?? null;
+    return { layers: [this.baseDigest, ...keys], env, workdir };
+  }
+
+  async hasCheckpoint({ layers }: Checkpoint): Promise<boolean> {
+    return layers.every((key) => key === this.baseDigest || this.layers.has(key));
+  }
+
+  async createSandbox(spec: SandboxSpec, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    if (this.failCreate) throw this.failCreate;
+    this.sandboxes.set(spec.id, { spec, files: new Map() });
+  }
+
+  async sandboxStatus(id: string): Promise<"running" | "stopped"> {
+    return this.sandboxes.has(id) ? "running" : "stopped";
+  }
+
+  async exec(id: string, spec: ExecSpec): Promise<Execution> {
+    this.find(id);
+    if (spec.cwd === "/missing") throw new OpenComputerError("invalid_input", "cwd is no directory: /missing");
+    return runBuiltin(spec, () => {
+      this.commandsKilled += 1;
+    });
+  }
+
+  async readFile(id: string, path: string): Promise<Readable> {
+    const bytes = this.find(id).files.get(path);
+    if (bytes === undefined) throw new OpenComputerError("not_found", `no such file: ${path}`);
+    return Readable.from([bytes]);
+  }
+
+  async writeFile(id: string, path: string, content: Readable): Promise<void> {
+    this.find(id).files.set(path, await buffer(content));
+  }
+
+  async listFiles(id: string, path: string): Promise<FileEntry[]> {
+    const names = [...this.find(id).files].filter(([file]) => posix.dirname(file) === path);
+    return names
+      .map(([file, bytes]) => ({
+        ...{ name: posix.basename(file), path: file },
+        ...{ isDir: bytes === DIRECTORY, sizeBytes: bytes.length },
+      }))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  async makeDir(id: string, path: string): Promise<void> {
+    this.find(id).files.set(path, DIRECTORY);
+  }
+
+  async removeFile(id: string, path: string): Promise<void> {
+    const { files } = this.find(id);
+    for (const file of files.keys()) if (file === path || file.startsWith(`${path}/`)) files.delete(file);
+  }
+
+  async destroySandbox(id: string): Promise<void> {
+    this.sandboxes.delete(id);
+  }
+
+  async collect(live: readonly Checkpoint[]) {
+    const needed = new Set(live.flatMap((checkpoint) => checkpoint.layers));
+    for (const sandbox of this.sandboxes.values()) for (const key of sandbox.spec.checkpoint.layers) needed.add(key);
+    const unneeded = [...this.layers].filter((key) => !needed.has(key));
+    for (const key of unneeded) this.layers.delete(key);
+    return { layers: unneeded.length, sizeBytes: 0 };
+  }
+
+  async stop(): Promise<void> {}
+
+  /** Lets every `wait NAME` go on, now and later. */
+  release(name: string): void {
+    this.gate(name).resolve();
+  }
+
+  private async buildStep(step: Step, number: number, request: BuildRequest): Promise<void> {
+    const summary = summariseStep(step);
+    request.onLog({ step: number, type: step.type, message: summary });
+    this.stepsRun.push(summary);
+    if (step.type === "add_file") await buffer((await request.openBlob(step.args.digest)).stream);
+    if (step.type !== "run") return;
+    for (const command of step.args.commands) await this.runStep(command, number, request);
+  }
+
+  private async runStep(command: string, number: number, { onLog, signal }: BuildRequest): Promise<void> {
+    const [verb, ...words] = command.split(" ");
+    const facts = { step: number, stepType: "run", summary: command, exitCode: 1, lastLines: ["it failed"] };
+    if (verb === "fail") throw new OpenComputerError("build_failed", "step 1 failed", { details: facts });
+    if (verb === "print") onLog({ step: number, type: "run", message: words.join(" "), stream: "stdout" });
+    if (verb !== "wait") return;
+    const aborted = new Promise<never>((_, reject) => {
+      const stop = () => reject(new OpenComputerError("build_cancelled", "the build was cancelled"));
+      if (signal.aborted) stop();
+      signal.addEventListener("abort", stop, { once: true });
+    });
+    await Promise.race([this.gate(words[0] ?? "").promise, aborted]);
+  }
+
+  private gate(name: string): PromiseWithResolve {
+    const known = this.gates.get(name);
+    if (known) return known;
+    let resolve = () => {};
+    const promise = new Promise<void>((done) => {
+      resolve = done;
+    });
+    const gate = { promise, resolve };
+    this.gates.set(name, gate);
+    return gate;
+  }
+
+  private find(id: string): MemorySandbox {
+    const found = this.sandboxes.get(id);
+    if (found === undefined) throw new Error(`no sandbox ${id}`);
+    return found;
+  }
+}
+
+interface MemorySandbox {
+  readonly spec: SandboxSpec;
+  readonly files: Map<string, Buffer>;
+}
+
+interface PromiseWithResolve {
+  readonly promise: Promise<void>;
+  readonly resolve: () => void;
+}
+
+const DIRECTORY = Buffer.alloc(0);
+
+/** `echo TEXT`, `env NAME`, `pwd`, `fail N`, `err TEXT`, `flood BYTES`, `sleep MS`; through `sh -c` or bare. */
+function runBuiltin(spec: ExecSpec, onKill: () => void): Execution {
+  const line = spec.argv[1] === "-c" ? (spec.argv[2] ?? "") : spec.argv.join(" ");
+  const [verb = "", ...rest] = line.split(" ");
+  const text = rest.join(" ");
+  const over = new AbortController();
+  const stdout: Readonly<Record<string, () => string>> = {
+    echo: () => `${text}\n`,
+    env: () => `${spec.env[text] ?? ""}\n`,
+    pwd: () => `${spec.cwd ?? "/home/sandbox"}\n`,
+    flood: () => "x".repeat(Number(text)),
+  };
+  const outcome = async (): Promise<ExecOutcome> => {
+    if (verb !== "sleep") return { exitCode: verb === "fail" ? Number(text) : 0, timedOut: false };
+    const limit = spec.timeoutMs > 0 ? spec.timeoutMs : Number.POSITIVE_INFINITY;
+    const timedOut = Number(text) > limit;
+    await sleep(Math.min(Number(text), limit), undefined, { signal: over.signal }).catch(() => {});
+    return { exitCode: timedOut || over.signal.aborted ? -1 : 0, timedOut: timedOut && !over.signal.aborted };
+  };
+  return {
+    stdout: Readable.from([Buffer.from(stdout[verb]?.() ?? "")]),
+    stderr: Readable.from([Buffer.from(verb === "err" ? `${text}\n` : "")]),
+    // A turn later than the streams, which deliver in their own.
+    result: outcome().then((value) => sleep(5, value)),
+    kill: async () => {
+      onKill();
+      over.abort();
+    },
+  };
+}
