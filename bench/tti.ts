@@ -4,18 +4,19 @@
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "../src/client/client";
 import { UID_RANGE, UID_SHIFT } from "../src/engines/local/oci-spec";
 import { Image } from "../src/image/image";
-import { startServer } from "../src/server";
+import { readServerConfig, startServer } from "../src/server";
 import { compare, report, type Side } from "./comparison";
 
 async function main(rounds: number): Promise<void> {
   const dir = mkdtempSync(join(tmpdir(), "oc-bench-"));
   const home = join(dir, "home");
-  const server = await startServer({ home });
+  const machine = { env: process.env, uid: process.geteuid?.() ?? -1, homeDir: homedir() };
+  const server = await startServer(readServerConfig({ home, logLevel: "warn" }, machine));
   const api = createClient({ apiUrl: server.url, apiKey: server.apiKey });
   try {
     const image = Image.base().resolve();
