@@ -6,7 +6,7 @@ import { step } from "./progress.mjs";
 import { PROJECT } from "./project.mjs";
 
 const BUILD_TIMEOUT_MS = 10 * 60_000;
-const SOURCES = ["src", "provider", "bench", "tools"];
+const SOURCES = ["src", "provider", "bench"];
 const SETTINGS = ["tsconfig.json", "tsconfig.build.json", "package-lock.json"];
 const RECORD = "dist/.sources";
 
