@@ -29,7 +29,6 @@ export const execCommand: CommandFactory = (terminal, done) =>
     .option("--cwd <path>", "where to start; default is the image's workdir")
     .option("--timeout <seconds>", "kill the command after so long; 0 is never", parseSeconds, 0)
     .option("--json", "print JSON: {exitCode, stdout, stderr}")
-    .passThroughOptions()
     .addHelpText("after", HELP)
     .action(async (id: string, command: string[], options: ExecOptions) => {
       const api = await terminal.open();

@@ -15,14 +15,14 @@ import { useTypeScript } from "./typescript-files";
  */
 export async function loadImageFile(file: string): Promise<ResolvedImage> {
   const path = resolve(file);
-  const exported = extname(path) === ".json" ? JSON.parse(await readText(path)) : pickExport(file, await load(path));
+  const text = await readText(path);
+  const exported = extname(path) === ".json" ? parseJson(file, text) : pickExport(file, await load(path));
   if (isImage(exported)) return exported.resolve();
   const manifest = parseManifest(exported);
   return { manifest, contentHash: contentHash(manifest), findBlob: () => undefined };
 }
 
 async function load(path: string): Promise<unknown> {
-  await readText(path);
   if (!/\.[cm]?ts$/.test(path)) return import(pathToFileURL(path).href);
   useTypeScript(path);
   return require(path);
@@ -37,6 +37,15 @@ async function readText(path: string): Promise<string> {
   }
 }
 
+function parseJson(file: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new OpenComputerError("invalid_input", `${file} is not JSON: ${reason}`, { cause: error });
+  }
+}
+
 function pickExport(file: string, module: unknown): unknown {
   const values = new Set(exportsOf(module));
   const images = [...values].filter((value) => isImage(value) || looksLikeManifest(value));
@@ -48,11 +57,14 @@ function pickExport(file: string, module: unknown): unknown {
   throw invalidInput(file, [{ path: "exports", message }]);
 }
 
-/** A CommonJS module that is imported stands below `default`, its own exports beside or below that. */
+/** A CommonJS module that is imported stands below `default`, with copies of its members beside it. */
 function exportsOf(module: unknown): unknown[] {
-  if (typeof module !== "object" || module === null || isImage(module) || looksLikeManifest(module)) return [module];
-  const { default: inner, ...named } = module as Record<string, unknown>;
-  return [...Object.values(named), ...(inner === undefined ? [] : exportsOf(inner))];
+  if (typeof module !== "object" || module === null || isImage(module)) return [module];
+  if ("default" in module) {
+    const { default: inner, ...named } = module;
+    return [...exportsOf(inner), ...Object.values(named)];
+  }
+  return looksLikeManifest(module) ? [module] : Object.values(module);
 }
 
 function looksLikeManifest(value: unknown): boolean {

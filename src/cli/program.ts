@@ -65,7 +65,6 @@ function createProgram(terminal: Terminal, done: (exitCode: number) => void): Co
     .description("Sandbox images for AI agents: builds them, runs them, shows them.")
     .version(version)
     .option("--verbose", "print stack traces and causes of errors")
-    .enablePositionalOptions()
     .showHelpAfterError("(add --help for usage)")
     .addHelpText("after", HELP);
   const commands = COMMANDS.map((create) => create(terminal, done));

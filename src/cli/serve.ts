@@ -2,8 +2,7 @@ import { once } from "node:events";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
-import { readServerConfig, type ServerOptions } from "../server/config";
-import { startServer } from "../server/main";
+import type { ServerOptions } from "../server/config";
 import type { Terminal } from "./terminal";
 
 const HELP = `
@@ -31,6 +30,11 @@ export function serveCommand(terminal: Terminal): Command {
     .option("--base <source>", "base file system: tar:…, dir:…, mmdebstrap:SUITE, oci:REF (default: by machine)")
     .addHelpText("after", HELP)
     .action(async (options: ServerOptions) => {
+      // The other commands need no server inside them, and start faster without.
+      const [{ readServerConfig }, { startServer }] = await Promise.all([
+        import("../server/config.js"),
+        import("../server/main.js"),
+      ]);
       const uid = process.geteuid?.() ?? -1;
       const config = readServerConfig(options, { env: terminal.env, uid, homeDir: homedir() });
       const server = await startServer(config, terminal.signal);

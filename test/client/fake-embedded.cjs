@@ -4,9 +4,9 @@ const { appendFileSync, writeFileSync } = require("node:fs");
 const { createServer } = require("node:http");
 const { join } = require("node:path");
 
-const home = process.argv[process.argv.indexOf("--home") + 1];
+const home = process.argv[process.argv.indexOf("--home") + 1] ?? "";
 const info = { version: "0.1.0", engine: "fake", runtime: "none", runtimeVersion: "0", base: "none", baseDigest: "0" };
-const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
+const say = (/** @type {object} */ line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
 appendFileSync(
   join(home, "starts"),
@@ -20,19 +20,15 @@ function ready() {
     response.end(JSON.stringify(good ? info : { error: "invalid API key", code: "unauthorized" }));
   });
   server.listen(0, "127.0.0.1", () => {
-    const card = {
-      url: `http://127.0.0.1:${server.address().port}`,
-      apiKey: "fake-key",
-      pid: process.pid,
-      version: process.env.FAKE_VERSION ?? "0.1.0",
-    };
+    const address = /** @type {import("node:net").AddressInfo} */ (server.address());
+    const card = { url: `http://127.0.0.1:${address.port}`, apiKey: "fake-key", pid: process.pid, version: "0.1.0" };
     writeFileSync(join(home, "server.json"), JSON.stringify(card), { mode: 0o600 });
   });
 }
 
 async function run() {
   for (const step of (process.env.FAKE_PLAN ?? "ready").split(";")) {
-    const [verb, ...words] = step.trim().split(" ");
+    const [verb = "", ...words] = step.trim().split(" ");
     const rest = words.join(" ");
     if (verb === "progress") say({ level: 30, progress: rest });
     if (verb === "fatal") say({ level: 60, fatal: JSON.parse(rest) });

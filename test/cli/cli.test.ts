@@ -1,0 +1,284 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { Image } from "../../src/image/image";
+import { version } from "../../src/version";
+import { type FakeServer, type Replies, type Reply, sse, startFakeServer } from "../client/fake-server";
+import { runCommandLine } from "./fake-terminal";
+
+const SNAPSHOT = {
+  id: "1",
+  name: "agent",
+  status: "ready",
+  contentHash: "abcdef0123456789",
+  manifest: {},
+  createdAt: "2026-05-04T10:20:30.123Z",
+};
+const SANDBOX = {
+  sandboxID: "sb-1",
+  status: "running",
+  snapshot: "agent",
+  memoryMB: 1024,
+  startedAt: "2026-05-04T10:21:00Z",
+};
+const LOG = { step: 1, type: "run", message: "step 1/1: run make" };
+const LINE = { ...LOG, message: "cc main.c", stream: "stdout" };
+const NOT_FOUND: Reply = { status: 404, json: { error: "no such thing", code: "not_found" } };
+const LISTS: Replies = { "GET /api/snapshots": { json: [SNAPSHOT] }, "GET /api/sandboxes": { json: [SANDBOX] } };
+
+let server: FakeServer | undefined;
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "oc-cli-"));
+});
+afterEach(async () => {
+  rmSync(dir, { recursive: true });
+  await server?.close();
+  server = undefined;
+});
+
+async function run(args: readonly string[], replies?: Replies) {
+  if (replies) server = await startFakeServer(replies);
+  return runCommandLine(args, {
+    env: { OPENCOMPUTER_HOME: join(dir, "home") },
+    ...(server ? { url: server.url } : {}),
+  });
+}
+
+const calls = () => server?.requests.map((request) => request.call);
+const sent = () => JSON.parse(server?.requests.at(-1)?.body.toString() ?? "");
+
+describe("usage", () => {
+  const commands = ["serve", "status", "stop", "ls", "build", "logs", "exec", "rm", "gc", "doctor"];
+
+  it("the help names every command, the environment and the exit codes", async () => {
+    const { exitCode, stdout } = await run(["--help"]);
+    expect(exitCode).toBe(0);
+    for (const word of [...commands, "OPENCOMPUTER_API_URL", "Exit codes"]) expect(stdout).toContain(word);
+  });
+
+  it.each(commands)("%s --help has an example", async (command) => {
+    const { exitCode, stdout } = await run([command, "--help"]);
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(new RegExp(`Examples?:\n {2}\\$ pulumi-opencomputer ${command}`));
+  });
+
+  it("--version", async () => {
+    expect(await run(["--version"])).toEqual({ exitCode: 0, stdout: `${version}\n`, stderr: "" });
+  });
+
+  it.each([
+    ["an unknown command", ["frobnicate"]],
+    ["an unknown option", ["ls", "--frobnicate"]],
+    ["a missing argument", ["logs"]],
+    ["a number that is none", ["logs", "agent", "--from", "x"]],
+    ["a variable that is none", ["exec", "-e", "X", "sb-1", "--", "true"]],
+    ["options of a command that stands without --", ["exec", "sb-1", "ls", "-l"]],
+    ["an engine that does not exist", ["serve", "--engine", "magic"]],
+  ])("%s is exit code 2", async (_name, args) => {
+    expect(await run(args)).toMatchObject({ exitCode: 2, stdout: "", stderr: expect.stringContaining("error: ") });
+  });
+});
+
+describe("ls", () => {
+  it("prints two tables", async () => {
+    const { stdout } = await run(["ls"], LISTS);
+    expect(stdout).toBe(
+      [
+        "SNAPSHOT  STATUS  HASH          CREATED           LAST USED",
+        "agent     ready   abcdef012345  2026-05-04_10:20  -",
+        "",
+        "SANDBOX  STATUS   FROM   MEMORY    STARTED           ENDS",
+        "sb-1     running  agent  1024 MiB  2026-05-04_10:21  -",
+        "",
+      ].join("\n"),
+    );
+  });
+
+  it("prints JSON", async () => {
+    const { stdout } = await run(["ls", "--json"], LISTS);
+    expect(JSON.parse(stdout)).toEqual({ snapshots: [SNAPSHOT], sandboxes: [SANDBOX] });
+  });
+});
+
+describe("exec", () => {
+  const RUN = "POST /api/sandboxes/sb-1/exec/run-async";
+  it.each([
+    [["--", "ls", "-l", "--all"], { cmd: "ls", args: ["-l", "--all"], envs: {}, timeout: 0 }],
+    [["ls", "here"], { cmd: "ls", args: ["here"], envs: {}, timeout: 0 }],
+    [["--", "ls | wc -l"], { cmd: "ls | wc -l", envs: {}, timeout: 0 }],
+  ])("%j is sent as it is", async (command, expected) => {
+    await run(["exec", "sb-1", ...command], { [RUN]: { json: { exitCode: 0, stdout: "", stderr: "" } } });
+    expect(sent()).toEqual(expected);
+  });
+
+  it("takes variables, a folder and a limit", async () => {
+    const options = ["-e", "A=1=2", "--env", "B=", "--cwd", "/w", "--timeout", "5"];
+    await run(["exec", ...options, "sb-1", "--", "true"], { [RUN]: { json: { exitCode: 0, stdout: "", stderr: "" } } });
+    expect(sent()).toEqual({ cmd: "true", envs: { A: "1=2", B: "" }, cwd: "/w", timeout: 5 });
+  });
+
+  it.each([
+    [0, 0],
+    [3, 3],
+    [-1, 255],
+  ])("passes on output and exit code %s as %s", async (exitCode, expected) => {
+    const result = { exitCode, stdout: "out, no line end", stderr: "err\n" };
+    const outcome = await run(["exec", "sb-1", "--", "x"], { [RUN]: { json: result } });
+    expect(outcome).toEqual({ exitCode: expected, stdout: "out, no line end", stderr: "err\n" });
+  });
+});
+
+describe("logs", () => {
+  const PATH = "GET /api/snapshots/agent/log";
+  const done = ["result", SNAPSHOT] as const;
+
+  it("prints steps, and what commands said below them", async () => {
+    const { exitCode, stdout } = await run(["logs", "agent", "--from", "3"], {
+      [PATH]: sse(["build_log", LOG], ["build_log", LINE], done),
+    });
+    expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: "step 1/1: run make\n    cc main.c\n" });
+    expect(calls()).toEqual([`${PATH}?from=3`]);
+  });
+
+  it("prints JSON lines", async () => {
+    const { stdout } = await run(["logs", "agent", "--json"], {
+      [PATH]: sse(["build_log", LOG], ["build_log", LINE], done),
+    });
+    expect(
+      stdout
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line)),
+    ).toEqual([LOG, LINE]);
+  });
+
+  it("fails where the build failed", async () => {
+    const error = {
+      error: "step 1 failed (exit code 2): run make",
+      code: "build_failed",
+      details: { lastLines: ["make: ***", "no rule"] },
+    };
+    const { exitCode, stderr } = await run(["logs", "agent"], { [PATH]: sse(["error", error]) });
+    expect(exitCode).toBe(1);
+    expect(stderr).toBe("error: step 1 failed (exit code 2): run make\n  make: ***\n  no rule\n");
+  });
+});
+
+describe("rm", () => {
+  const replies: Replies = {
+    ...LISTS,
+    "DELETE /api/snapshots/agent": { status: 204 },
+    "DELETE /api/sandboxes/sb-1": { status: 204 },
+  };
+  it.each([
+    [["agent"], "removed snapshot agent\n", 1],
+    [["sb-1", "nothing"], "removed sandbox sb-1\nnothing: was not there\n", 1],
+    [["--all"], "removed sandbox sb-1\nremoved snapshot agent\n", 2],
+  ])("%j", async (args, stdout, deletes) => {
+    expect(await run(["rm", ...args], replies)).toEqual({ exitCode: 0, stdout, stderr: "" });
+    expect(calls()?.filter((call) => call.startsWith("DELETE"))).toHaveLength(deletes);
+  });
+
+  it("wants to know what", async () => {
+    expect(await run(["rm"])).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("--all") });
+  });
+});
+
+it("gc tells what it freed", async () => {
+  const replies = { "POST /api/gc": { json: { layers: 2, blobs: 3, sizeBytes: 5_242_880 } } };
+  expect((await run(["gc"], replies)).stdout).toBe("removed 2 layers and 3 files, 5.0 MiB\n");
+});
+
+describe("build", () => {
+  const hash = Image.base().aptInstall(["jq"]).cacheKey();
+  const entry = JSON.stringify(join(__dirname, "../../src/image/image.ts"));
+  const replies: Replies = {
+    "POST /api/snapshots": sse(["build_log", LOG], ["result", SNAPSHOT]),
+    "POST /api/sandboxes": sse(["build_log", LOG], ["result", SANDBOX]),
+    "DELETE /api/sandboxes/sb-1": { status: 204 },
+  };
+  const manifest = { base: "base", steps: [{ type: "apt_install", args: { packages: ["jq"] } }] };
+  const files: [string, string][] = [
+    ["a.json", JSON.stringify(manifest)],
+    ["b.cjs", `module.exports = ${JSON.stringify(manifest)};`],
+    ["c.mjs", `export const image = ${JSON.stringify(manifest)};`],
+    ["d.ts", `const m: unknown = ${JSON.stringify(manifest)};\nexport default m;\nexport const other: number = 1;`],
+    ["e.ts", `import { Image } from ${entry};\nexport const agent: Image = Image.base().aptInstall(["jq"]);`],
+    ["f.cts", `import { part } from "./parts";\nexport const image = { ...part };`],
+  ];
+
+  it.each(files)("takes %s", async (name, text) => {
+    writeFileSync(join(dir, name), text);
+    writeFileSync(join(dir, "parts.ts"), `export const part: object = ${JSON.stringify(manifest)};`);
+    const outcome = await run(["build", join(dir, name)], replies);
+    expect(outcome).toEqual({ exitCode: 0, stdout: `${hash}\n`, stderr: "step 1/1: run make\n" });
+    expect(calls()).toEqual(["POST /api/sandboxes", "DELETE /api/sandboxes/sb-1"]);
+  });
+
+  it("keeps it under a name", async () => {
+    writeFileSync(join(dir, "a.json"), JSON.stringify(manifest));
+    const { stdout } = await run(["build", join(dir, "a.json"), "--name", "agent", "--json"], replies);
+    expect(JSON.parse(stdout)).toEqual(SNAPSHOT);
+    expect(sent()).toEqual({ name: "agent", image: manifest });
+  });
+
+  it.each([
+    ["missing.ts", undefined, /cannot read .*missing\.ts/],
+    ["none.cjs", "module.exports = { a: 1 };", /exports no Image/],
+    [
+      "two.cjs",
+      `module.exports = { a: ${JSON.stringify(manifest)}, b: ${JSON.stringify(manifest)} };`,
+      /exports 2 images/,
+    ],
+    ["bad.json", '{"base":"base","steps":[{"type":"frobnicate","args":{}}]}', /steps\[0\]/],
+    ["text.json", "hello", /text\.json is not JSON/],
+  ])("refuses %s", async (name, text, message) => {
+    if (text !== undefined) writeFileSync(join(dir, name), text);
+    const outcome = await run(["build", join(dir, name)]);
+    expect(outcome).toMatchObject({ exitCode: 1, stderr: expect.stringMatching(message) });
+  });
+});
+
+describe("status and stop, where no server runs", () => {
+  it.each<[string, string[], number, object]>([
+    ["status", ["status", "--json"], 3, { running: false }],
+    ["stop", ["stop", "--json"], 0, { stopped: false, killed: [] }],
+  ])("%s", async (_name, args, exitCode, json) => {
+    const outcome = await run(args);
+    expect(outcome.exitCode).toBe(exitCode);
+    expect(JSON.parse(outcome.stdout)).toMatchObject(json);
+  });
+
+  it("stop does not end a process that may be a stranger's", async () => {
+    mkdirSync(join(dir, "home"));
+    const card = { url: "http://127.0.0.1:1", apiKey: "k", pid: process.pid, version };
+    writeFileSync(join(dir, "home", "server.json"), JSON.stringify(card));
+    expect(await run(["stop"])).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining(`process ${process.pid} lives`),
+    });
+  });
+});
+
+describe("errors", () => {
+  it("are a message and a hint, without a stack", async () => {
+    const { exitCode, stderr } = await run(["logs", "agent"], { "GET /api/snapshots/agent/log": NOT_FOUND });
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 1,
+      stderr: "error: no such thing\nhint: see what there is with: pulumi-opencomputer ls\n",
+    });
+  });
+
+  it("have a stack with --verbose", async () => {
+    const { stderr } = await run(["--verbose", "logs", "agent"], { "GET /api/snapshots/agent/log": NOT_FOUND });
+    expect(stderr).toMatch(/\n {4}at /);
+  });
+
+  it("Ctrl-C is exit code 130", async () => {
+    server = await startFakeServer({ "GET /api/snapshots/agent/log": { ...sse(["build_log", LOG]), end: "hang" } });
+    const outcome = await runCommandLine(["logs", "agent"], { url: server.url, signal: AbortSignal.timeout(50) });
+    expect(outcome).toMatchObject({ exitCode: 130, stdout: "step 1/1: run make\n" });
+  });
+});

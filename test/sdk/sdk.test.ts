@@ -1,0 +1,170 @@
+import { afterEach, describe, expect, it, vi } from "vitest";
+import {
+  ExecTimeoutError,
+  Image,
+  isOpenComputerError,
+  OpenComputerError,
+  Sandbox,
+  type SandboxOpts,
+  Snapshots,
+} from "../../src/sdk";
+import { type FakeServer, type Replies, type Reply, startFakeServer } from "../client/fake-server";
+
+const SANDBOX = { sandboxID: "sb-1", status: "running" };
+const GONE: Reply = { status: 404, json: { error: "sandbox not found", code: "not_found" } };
+
+let server: FakeServer | undefined;
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await server?.close();
+  server = undefined;
+});
+
+async function start(replies: Replies) {
+  server = await startFakeServer({ "GET /api/sandboxes/sb-1": { json: SANDBOX }, ...replies });
+  return { apiUrl: server.url, apiKey: "k" };
+}
+
+describe("Sandbox.create refuses before anything is sent", () => {
+  const image = Image.base();
+  it.each<[string, object, string, RegExp]>([
+    ["image and snapshot together", { image, snapshot: "n" }, "invalid_input", /snapshot: cannot be given together/],
+    ["something that is no image", { image: { base: "base" } }, "invalid_input", /image: must be an Image/],
+    ["another template", { template: "python" }, "invalid_input", /template/],
+    [
+      "a wrong image, with every problem",
+      { image: image.aptInstall([""]).workdir("x") },
+      "invalid_input",
+      /steps\[0\][\s\S]*steps\[1\]/,
+    ],
+    ["what no server of ours does", { previewAuth: {}, webhooks: [] }, "unsupported", /previewAuth, webhooks/],
+  ])("%s", async (_name, options, code, message) => {
+    const where = await start({});
+    const create = Sandbox.create({ ...where, ...options } as SandboxOpts);
+    await expect(create).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
+    expect(server?.requests).toEqual([]);
+  });
+});
+
+it("the environment says which server", async () => {
+  const { apiUrl } = await start({ "GET /api/snapshots": { json: [] } });
+  vi.stubEnv("OPENCOMPUTER_API_URL", apiUrl);
+  vi.stubEnv("OPENCOMPUTER_API_KEY", "from the environment");
+  expect(await new Snapshots().list()).toEqual([]);
+  expect(server?.requests[0]?.headers["x-api-key"]).toBe("from the environment");
+});
+
+describe("a sandbox that is gone", () => {
+  it("is not running, cannot be killed, and may be disposed of", async () => {
+    const where = await start({
+      "GET /api/sandboxes/sb-1": [{ json: SANDBOX }, GONE],
+      "DELETE /api/sandboxes/sb-1": GONE,
+    });
+    const sandbox = await Sandbox.connect("sb-1", where);
+    expect(await sandbox.isRunning()).toBe(false);
+    expect(sandbox.status).toBe("stopped");
+    await expect(sandbox.kill()).rejects.toMatchObject({ code: "not_found" });
+    await sandbox[Symbol.asyncDispose]();
+  });
+
+  it("is not the same as a server that is ill", async () => {
+    const ill = { status: 500, json: { error: "oops" } };
+    const where = await start({
+      "GET /api/sandboxes/sb-1": [{ json: SANDBOX }, ill],
+      "DELETE /api/sandboxes/sb-1": ill,
+    });
+    const sandbox = await Sandbox.connect("sb-1", where);
+    await expect(sandbox.isRunning()).rejects.toMatchObject({ code: "internal" });
+    await expect(sandbox[Symbol.asyncDispose]()).rejects.toMatchObject({ code: "internal" });
+  });
+});
+
+describe("exec.run ends its wait", () => {
+  const replies: Replies = {
+    "POST /api/sandboxes/sb-1/exec/run-async": { status: 202, json: { execId: "e1", running: true } },
+    "GET /api/sandboxes/sb-1/exec/e1/result": { json: { running: true, stdout: "", stderr: "" } },
+  };
+  it.each([
+    ["after timeoutMs", () => ({ timeoutMs: 60 }), "timeout"],
+    ["at the signal", () => ({ signal: AbortSignal.timeout(60) }), "aborted"],
+    ["at the signal, with time left", () => ({ signal: AbortSignal.timeout(60), timeoutMs: 9_000 }), "aborted"],
+  ])("%s", async (_name, options, code) => {
+    const sandbox = await Sandbox.connect("sb-1", await start(replies));
+    const error = await sandbox.exec.run("sleep 99", options()).catch((caught: unknown) => caught);
+    expect(error).toBeInstanceOf(ExecTimeoutError);
+    expect(error).toBeInstanceOf(OpenComputerError);
+    expect(isOpenComputerError(error)).toBe(true);
+    expect(error).toMatchObject({ code, execId: "e1", name: "ExecTimeoutError" });
+  });
+});
+
+describe("files.exists", () => {
+  const entries = [
+    { name: "f", path: "/d/f", isDir: false },
+    { name: "sub", path: "/d/sub", isDir: true },
+  ];
+  it.each<[string, Reply, boolean]>([
+    ["/d/f", { json: entries }, true],
+    ["/d/sub", { json: entries }, true],
+    ["/d/sub/", { json: entries }, true],
+    ["/d/g", { json: entries }, false],
+    ["/", { json: [] }, true],
+    ["/nowhere/f", { status: 404, json: { error: "no", code: "not_found" } }, false],
+    ["/file/f", { status: 400, json: { error: "no", code: "invalid_input" } }, false],
+  ])("%s", async (path, reply, expected) => {
+    const { files } = await Sandbox.connect("sb-1", await start({ "GET /api/sandboxes/sb-1/files/list": reply }));
+    expect(await files.exists(path)).toBe(expected);
+  });
+
+  it("does not guess", async () => {
+    const gone: Reply = { status: 410, json: { error: "stopped", code: "gone" } };
+    const { files } = await Sandbox.connect("sb-1", await start({ "GET /api/sandboxes/sb-1/files/list": gone }));
+    await expect(files.exists("/f")).rejects.toMatchObject({ code: "gone" });
+  });
+});
+
+it("files.write takes streams", async () => {
+  const { files } = await Sandbox.connect("sb-1", await start({ "PUT /api/sandboxes/sb-1/files": { status: 204 } }));
+  await files.write("/f", new Blob(["from the web"]).stream());
+  expect(server?.requests.at(-1)?.body.toString()).toBe("from the web");
+});
+
+describe("waitUntilReady", () => {
+  const building = { id: "1", name: "n", status: "building", contentHash: "h", manifest: {}, createdAt: "" };
+  const wait = async (replies: Reply[], options = {}) =>
+    new Snapshots(await start({ "GET /api/snapshots/n": replies })).waitUntilReady("n", {
+      pollIntervalMs: 1,
+      ...options,
+    });
+
+  it("takes one that is not there yet for one that is being built", async () => {
+    expect(await wait([GONE, { json: building }, { json: { ...building, status: "ready" } }])).toMatchObject({
+      status: "ready",
+    });
+  });
+
+  it.each<[string, Reply, object, object]>([
+    [
+      "fails with the build's reason",
+      { json: { ...building, status: "failed", error: "step 2" } },
+      {},
+      { code: "build_failed", message: /step 2/ },
+    ],
+    ["ends after timeoutMs", { json: building }, { timeoutMs: 30 }, { code: "timeout", message: /30 ms/ }],
+    [
+      "ends at the signal",
+      { json: building },
+      { signal: AbortSignal.timeout(200), pollIntervalMs: 9_000 },
+      { code: "aborted" },
+    ],
+    [
+      "does not wait for a server that says no",
+      { status: 401, json: { error: "bad key" } },
+      {},
+      { code: "unauthorized" },
+    ],
+  ])("%s", async (_name, reply, options, { message, ...expected }: { message?: RegExp }) => {
+    const error = message ? { ...expected, message: expect.stringMatching(message) } : expected;
+    await expect(wait([reply], options)).rejects.toMatchObject(error);
+  });
+});
