@@ -1,4 +1,5 @@
-import { mkdirSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { execa } from "execa";
 import { type AptEntry, toOneLine } from "./apt-entry";
 import { DPKG_OPTIONS } from "./finishing";
@@ -10,6 +11,12 @@ const TIMEOUT_MS = 45 * 60_000;
 
 /** A time that is the same in every build, so that two bases from the same packages are the same base. */
 const SOURCE_DATE_EPOCH = "1704067200";
+
+/** However this process or the run ends, the run's processes and mounts end, too: they have namespaces of their own. */
+const DIES_WITH_US: readonly string[] = [
+  ...["--pdeathsig", "KILL"],
+  ...["unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc"],
+];
 
 export interface MmdebstrapRun {
   readonly suite: string;
@@ -34,19 +41,12 @@ export async function installRelease(run: MmdebstrapRun): Promise<void> {
   const purpose = `installing ${run.suite} from packages`;
   requireTool("mmdebstrap", env, purpose);
   mkdirSync(run.workDir, { recursive: true });
-  const aptOptions = await readDownloadOptions(env);
+  // In a file: a proxy's password has no place on a command line.
+  const aptConf = join(run.workDir, "apt.conf");
+  writeFileSync(aptConf, await readDownloadOptions(env), { mode: 0o600 });
   await runTool({
-    file: "unshare",
-    // Own namespaces: whenever and however the run is killed, its mounts and its processes go with it.
-    args: [
-      "--mount",
-      "--propagation=private",
-      "--pid",
-      "--fork",
-      "--kill-child=SIGKILL",
-      "--mount-proc",
-      ...mmdebstrapArgs(run, aptOptions),
-    ],
+    file: "setpriv",
+    args: [...DIES_WITH_US, ...mmdebstrapArgs(run, aptConf)],
     env,
     input: run.entries.map((entry) => `${toOneLine(entry, { credentials: true })}\n`).join(""),
     timeoutMs: TIMEOUT_MS,
@@ -57,11 +57,11 @@ export async function installRelease(run: MmdebstrapRun): Promise<void> {
   });
 }
 
-function mmdebstrapArgs(run: MmdebstrapRun, aptOptions: readonly string[]): string[] {
+function mmdebstrapArgs(run: MmdebstrapRun, aptConf: string): string[] {
   return [
     "mmdebstrap",
     ...["--verbose", "--mode=root", "--variant=minbase", "--format=directory"],
-    ...aptOptions.map((option) => `--aptopt=${option}`),
+    `--aptopt=${aptConf}`,
     ...DPKG_OPTIONS.map((option) => `--dpkgopt=${option}`),
     `--include=${BASE_PACKAGES.join(",")}`,
     ...[run.suite, run.rootfs, "-"],
@@ -69,15 +69,15 @@ function mmdebstrapArgs(run: MmdebstrapRun, aptOptions: readonly string[]): stri
 }
 
 /** How this machine's apt downloads (proxies, certificates, tolerance of stale mirrors): mmdebstrap does not look. */
-async function readDownloadOptions(env: Readonly<Record<string, string>>): Promise<string[]> {
+async function readDownloadOptions(env: Readonly<Record<string, string>>): Promise<string> {
   const result = await execa("apt-config", ["dump", "Acquire"], {
     env,
     extendEnv: false,
     reject: false,
     timeout: 10_000,
   });
-  if (result.failed) return [];
-  return String(result.stdout)
-    .split("\n")
-    .filter((line) => /^Acquire::(https?::\S|Check-|Max-ValidTime|Retries|Force)/.test(line) && !line.endsWith(' "";'));
+  if (result.failed) return "";
+  const wanted = /^Acquire::(https?::\S|Check-|Max-ValidTime|Retries|Force)/;
+  const lines = String(result.stdout).split("\n");
+  return lines.map((line) => (wanted.test(line) && !line.endsWith(' "";') ? `${line}\n` : "")).join("");
 }
