@@ -1,0 +1,97 @@
+import { basename } from "node:path";
+import { OpenComputerError } from "../../errors";
+import { type Step, summariseStep } from "../../image/step";
+import type { Checkpoint, OpenedBlob } from "../engine";
+import { type ContainerDeps, endContainer, startContainer } from "./container";
+import type { ContainerLimits } from "./oci-spec";
+import { createStepContext } from "./step-container";
+import { isEmptyStep, runStep } from "./steps/run-step";
+
+/** One step that is to become one layer. */
+export interface LayerJob {
+  readonly step: Step;
+  /** Key of the layer it becomes. */
+  readonly key: string;
+  /** What the steps before it made. */
+  readonly below: Checkpoint;
+  /** Where it stands in the image, for messages; counted from 1. */
+  readonly place: { readonly number: number; readonly count: number };
+  readonly limits: ContainerLimits;
+  readonly openBlob: (digest: string) => Promise<OpenedBlob>;
+  readonly log: (message: string, stream?: "stdout" | "stderr") => void;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Runs a step in a container and makes what it changed a layer. In this order: run, end every process, unmount, sync,
+ * rename. Whatever fails on the way leaves nothing.
+ *
+ * @throws build_failed, build_cancelled or blob_missing
+ */
+export async function buildLayer(deps: ContainerDeps, job: LayerJob): Promise<void> {
+  const dir = await deps.layers.begin();
+  const limit = AbortSignal.timeout(Math.min(job.timeoutMs, 2 ** 31 - 1));
+  const signal = AbortSignal.any([job.signal, limit]);
+  try {
+    if (!isEmptyStep(job.step)) await runInContainer(deps, job, dir, signal);
+    if (signal.aborted) throw signal.reason;
+    await deps.layers.commit(dir, job.key);
+  } catch (error) {
+    if (job.signal.aborted) throw cancelled(job);
+    if (limit.aborted) throw tooLong(job);
+    throw error;
+  } finally {
+    await deps.layers.discard(dir);
+  }
+}
+
+async function runInContainer(deps: ContainerDeps, job: LayerJob, dir: string, signal: AbortSignal): Promise<void> {
+  const { below, limits, step } = job;
+  const hostname = `build-${basename(dir).slice(2, 10)}`;
+  await startContainer(deps, { dir, layers: below.layers, hostname, limits }, signal);
+  try {
+    const context = createStepContext({ deps, dir, job, signal });
+    await orAborted(runStep(step, context), signal);
+    // runsc may hold writes back; a killed one would lose them.
+    if (deps.runtime.kind === "runsc") await context.ask(["sync"]);
+  } finally {
+    await endContainer(deps, dir);
+  }
+}
+
+/** Does not wait for a step that is slow to notice: ending its container ends it. */
+async function orAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  work.catch(() => undefined);
+  if (signal.aborted) throw signal.reason;
+  let stop = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason);
+    signal.addEventListener("abort", stop, { once: true });
+  });
+  await Promise.race([work, aborted]).finally(() => signal.removeEventListener("abort", stop));
+}
+
+function cancelled({ place }: LayerJob): OpenComputerError {
+  const message = `the build was cancelled in step ${place.number}/${place.count}`;
+  return new OpenComputerError("build_cancelled", message, { details: { step: place.number } });
+}
+
+function tooLong(job: LayerJob): OpenComputerError {
+  const seconds = job.timeoutMs / 1000;
+  return stepError(job, `ran longer than its limit of ${seconds} s`, -1, []);
+}
+
+/** The failure of a step, with what it said last. */
+export function stepError(
+  { step, place }: LayerJob,
+  what: string,
+  exitCode: number,
+  lastLines: readonly string[],
+): OpenComputerError {
+  const summary = summariseStep(step);
+  const head = `step ${place.number}/${place.count} (${summary}): ${what}`;
+  const message = [head, ...lastLines.map((line) => `  ${line}`)].join("\n");
+  const details = { step: place.number, stepType: step.type, summary, exitCode, lastLines };
+  return new OpenComputerError("build_failed", message, { details });
+}

@@ -1,0 +1,102 @@
+import { cpus } from "node:os";
+import { OpenComputerError } from "../../errors";
+import { stepKeys } from "../../image/hash";
+import type { ImageManifest } from "../../image/manifest";
+import { type Step, summariseStep } from "../../image/step";
+import type { BuildEvent, BuildPlan, BuildRequest, Checkpoint } from "../engine";
+import { buildLayer, type LayerJob } from "./build-layer";
+import type { ContainerDeps } from "./container";
+
+/** How layers are stored; part of every step key, because layers stored otherwise cannot stand on these. */
+export const LAYER_FLAVOUR = "overlayfs+100000/1";
+
+const DEFAULT_BUILDER_MEMORY_MB = 4096;
+const BUILDER_PIDS = 4096;
+
+/** The keys of a manifest over a base, and how many of them stand already. */
+export async function planBuild(
+  { layers }: ContainerDeps,
+  baseDigest: string,
+  manifest: ImageManifest,
+): Promise<BuildPlan> {
+  const keys = stepKeys(baseDigest, manifest.steps, LAYER_FLAVOUR);
+  let cached = 0;
+  while (cached < keys.length && (await layers.has(keys[cached] ?? ""))) cached += 1;
+  return { keys, cached };
+}
+
+/**
+ * Builds an image: each step in a fresh container over the layers before it, each a layer of its own as soon as it
+ * passed. Layers are pinned while they are needed, so that no collection takes them away from under a build.
+ */
+export async function buildImage(deps: ContainerDeps, baseDigest: string, request: BuildRequest): Promise<Checkpoint> {
+  const { manifest, onLog } = request;
+  const count = manifest.steps.length;
+  const plan = await planBuild(deps, baseDigest, manifest);
+  const unpin = deps.layers.pin([baseDigest, ...plan.keys]);
+  try {
+    const say = (step: number, type: string, message: string) => onLog({ step, type, message });
+    if (plan.cached === count) {
+      say(0, "cache_hit", `all ${count} steps are built already`);
+      return checkpointAfter(manifest.steps, [baseDigest, ...plan.keys]);
+    }
+    say(0, "build", `building ${count} steps (${plan.cached} cached)`);
+    for (const index of manifest.steps.keys()) await passStep(deps, request, [baseDigest, ...plan.keys], index);
+    say(count + 1, "checkpoint", `checkpoint of ${count} steps is ready`);
+    return checkpointAfter(manifest.steps, [baseDigest, ...plan.keys]);
+  } finally {
+    unpin();
+  }
+}
+
+/** What a sandbox starts from after these steps. */
+export function checkpointAfter(steps: readonly Step[], layers: readonly string[]): Checkpoint {
+  let env: Record<string, string> = {};
+  let workdir: string | null = null;
+  for (const step of steps) {
+    if (step.type === "env") env = { ...env, ...step.args.vars };
+    if (step.type === "workdir") workdir = step.args.path;
+  }
+  return { layers, env, workdir };
+}
+
+async function passStep(
+  deps: ContainerDeps,
+  request: BuildRequest,
+  layers: readonly string[],
+  index: number,
+): Promise<void> {
+  const { manifest, onLog, signal } = request;
+  const step = manifest.steps[index];
+  const key = layers[index + 1];
+  if (!step || !key) throw new OpenComputerError("internal", `there is no step ${index + 1}`);
+  const number = index + 1;
+  const title = `step ${number}/${manifest.steps.length}: ${summariseStep(step)}`;
+  const log = (message: string, stream?: "stdout" | "stderr") =>
+    onLog({ step: number, type: step.type, message, ...(stream ? { stream } : {}) } satisfies BuildEvent);
+  if (signal.aborted) throw new OpenComputerError("build_cancelled", `the build was cancelled before step ${number}`);
+  if (await deps.layers.has(key)) return log(`${title} (cached)`);
+  log(title);
+  const startedAt = performance.now();
+  await buildLayer(deps, { ...jobOf(request, layers, index), step, key, log });
+  const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+  log(`step ${number}/${manifest.steps.length} completed in ${seconds} s`);
+}
+
+function jobOf(
+  request: BuildRequest,
+  layers: readonly string[],
+  index: number,
+): Omit<LayerJob, "step" | "key" | "log"> {
+  const { manifest, openBlob, signal, stepTimeoutMs } = request;
+  const below = checkpointAfter(manifest.steps.slice(0, index), layers.slice(0, index + 1));
+  const memoryBytes = (manifest.builderMemoryMB ?? DEFAULT_BUILDER_MEMORY_MB) * 1024 * 1024;
+  return {
+    below,
+    place: { number: index + 1, count: manifest.steps.length },
+    limits: { memoryBytes, cpuCount: cpus().length, pids: BUILDER_PIDS },
+    openBlob,
+    signal,
+    timeoutMs: stepTimeoutMs,
+  };
+}

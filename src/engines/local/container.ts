@@ -1,0 +1,155 @@
+import { mkdir, readFile, rename, rm, rmdir, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { z } from "zod";
+import { OpenComputerError } from "../../errors";
+import { cgroupsPath, removeCgroups } from "./cgroup";
+import type { LocalHome } from "./home";
+import type { HostFacts } from "./host-facts";
+import type { LayerStore } from "./layer-store";
+import { mountOverlay, unmount } from "./mounts";
+import type { NetworkPool } from "./network";
+import { type BindMount, type ContainerLimits, ociSpec } from "./oci-spec";
+import { isAlive, processStart } from "./process-identity";
+import type { Runtime } from "./runtime";
+
+/** What containers are made of; one for the whole engine. */
+export interface ContainerDeps {
+  readonly home: LocalHome;
+  readonly runtime: Runtime;
+  readonly facts: HostFacts;
+  readonly layers: LayerStore;
+  readonly networks: NetworkPool;
+  readonly limitSwap: boolean;
+  readonly uuidNull: boolean;
+  readonly openFiles: number;
+}
+
+export interface ContainerRequest {
+  /** Directory with `fs`, the writable top; its name is the container's id. */
+  readonly dir: string;
+  /** Keys of the layers below, lowest first. */
+  readonly layers: readonly string[];
+  readonly hostname: string;
+  readonly limits: ContainerLimits;
+}
+
+const recordSchema = z.object({
+  slot: z.int(),
+  layers: z.array(z.string()),
+  /** Absent until it runs. `start` tells a process from a later one of the same number. */
+  process: z.object({ pid: z.int(), start: z.string() }).optional(),
+});
+
+/** What is written down about a container, in its directory: enough to end it after a crash. */
+export type ContainerRecord = z.infer<typeof recordSchema>;
+
+/**
+ * Starts a container: network and root file system, bundle, runtime; its first process waits, commands come by exec.
+ * Each stage is written down or found by name, so that {@link endContainer} undoes whatever was reached.
+ */
+export async function startContainer(
+  deps: ContainerDeps,
+  request: ContainerRequest,
+  signal: AbortSignal,
+): Promise<void> {
+  const { dir, layers } = request;
+  const id = basename(dir);
+  const network = await deps.networks.take();
+  try {
+    await writeRecord(dir, { slot: network.slot, layers: [...layers] });
+    const [rootfs] = await Promise.all([mountRoot(deps, request), writeEtc(dir, request.hostname, deps, network)]);
+    const spec = ociSpec({
+      kind: deps.runtime.kind,
+      rootfs,
+      hostname: request.hostname,
+      init: deps.facts.init,
+      binds: [...deps.facts.binds, ...etcBinds(dir)],
+      netns: network.netns,
+      userns: network.userns,
+      cgroupsPath: cgroupsPath(id),
+      limits: request.limits,
+      limitSwap: deps.limitSwap,
+      openFiles: deps.openFiles,
+    });
+    await writeFile(join(dir, "config.json"), JSON.stringify(spec));
+    signal.throwIfAborted();
+    const pid = await deps.runtime.run(id, dir, signal);
+    const start = await processStart(pid);
+    if (start === null) throw new OpenComputerError("internal", `container ${id} ended as soon as it started`);
+    await writeRecord(dir, { slot: network.slot, layers: [...layers], process: { pid, start } });
+  } catch (error) {
+    await endContainer(deps, dir);
+    throw signal.aborted ? new OpenComputerError("aborted", "stopped while a container was starting") : error;
+  } finally {
+    network.release();
+  }
+}
+
+/**
+ * Ends a container and gives back everything but its directory: processes, runtime state, control groups, mount,
+ * network. May be called in any state and again.
+ *
+ * @throws internal where the root file system is still in use, so that nobody takes it for finished
+ */
+export async function endContainer(deps: ContainerDeps, dir: string): Promise<void> {
+  const id = basename(dir);
+  const record = await readContainer(dir);
+  if (record?.process && (await isAlive(record.process))) process.kill(record.process.pid, "SIGKILL");
+  await deps.runtime.remove(id);
+  await removeCgroups(id);
+  const rootfs = join(deps.home.merged, id);
+  await unmount(rootfs);
+  await rmdir(rootfs).catch(() => undefined);
+  if (record) await deps.networks.give(record.slot);
+  await rm(recordFile(dir), { force: true });
+}
+
+/** What is written down about the container of a directory; null where nothing is. */
+export async function readContainer(dir: string): Promise<ContainerRecord | null> {
+  const text = await readFile(recordFile(dir), "utf8").catch(() => null);
+  return text === null ? null : recordSchema.parse(JSON.parse(text));
+}
+
+/** Whether the container of a directory runs. */
+export async function isRunning(dir: string): Promise<boolean> {
+  const record = await readContainer(dir);
+  return record?.process !== undefined && (await isAlive(record.process));
+}
+
+const recordFile = (dir: string) => join(dir, "container.json");
+
+async function writeRecord(dir: string, record: ContainerRecord): Promise<void> {
+  await writeFile(`${recordFile(dir)}.new`, JSON.stringify(record));
+  await rename(`${recordFile(dir)}.new`, recordFile(dir));
+}
+
+async function mountRoot({ home, layers, uuidNull }: ContainerDeps, request: ContainerRequest): Promise<string> {
+  const rootfs = join(home.merged, basename(request.dir));
+  const work = join(request.dir, "work");
+  await mkdir(work);
+  await mkdir(rootfs, { mode: 0o711 });
+  const lowers = request.layers.map((key) => layers.pathOf(key));
+  await mountOverlay(rootfs, home.layers, { lowers, upper: join(request.dir, "fs"), work, uuidNull });
+  return rootfs;
+}
+
+const ETC_FILES = ["hosts", "hostname", "resolv.conf"] as const;
+
+async function writeEtc(
+  dir: string,
+  hostname: string,
+  { facts }: ContainerDeps,
+  { address }: { address: string },
+): Promise<void> {
+  const content: Record<(typeof ETC_FILES)[number], string> = {
+    hosts: `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n${address}\t${hostname}\n`,
+    hostname: `${hostname}\n`,
+    "resolv.conf": facts.resolvConf,
+  };
+  for (const name of ETC_FILES) await writeFile(join(dir, name), content[name], { mode: 0o644 });
+}
+
+/** Read-only, because they lie outside of what a layer is and of what a sandbox may fill. */
+function etcBinds(dir: string): BindMount[] {
+  return ETC_FILES.map((name) => ({ source: join(dir, name), destination: `/etc/${name}`, readonly: true }));
+}

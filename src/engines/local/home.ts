@@ -1,0 +1,61 @@
+import { createHash } from "node:crypto";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { OpenComputerError } from "../../errors";
+
+/** Where the engine keeps things. What must survive a reboot is below the home; what must not, below /run. */
+export interface LocalHome {
+  readonly root: string;
+  /** Frozen layers; a directory that is there is whole. */
+  readonly layers: string;
+  /** What is being built; garbage at start. */
+  readonly active: string;
+  readonly sandboxes: string;
+  /** Files of the host that containers see read-only at /.oc. */
+  readonly shared: string;
+  /** Mount points of merged file systems, in a place that root-inside can traverse to. */
+  readonly merged: string;
+  /** Process descriptions and pid files of running commands. */
+  readonly execs: string;
+  /** The runtimes' own state, one directory a runtime. */
+  readonly runtimes: string;
+}
+
+/** Where all engines of this machine keep run-time state. */
+export const RUN_ROOT = "/run/opencomputer";
+
+/** The places of a home. */
+export function localHome(root: string): LocalHome {
+  const run = join(RUN_ROOT, createHash("sha256").update(root).digest("hex").slice(0, 12));
+  return {
+    root,
+    layers: join(root, "layers"),
+    active: join(root, "active"),
+    sandboxes: join(root, "sandboxes"),
+    shared: join(root, "shared"),
+    merged: join(run, "merged"),
+    execs: join(run, "exec"),
+    runtimes: join(run, "runtime"),
+  };
+}
+
+/** Makes every place of the home; what is there stays. */
+export async function makeHome(home: LocalHome): Promise<void> {
+  // First, because the directories above it are made with the same mode, and root-inside has to pass through them.
+  await mkdir(home.merged, { recursive: true, mode: 0o711 });
+  for (const dir of [home.layers, home.active, home.sandboxes, home.execs, home.runtimes]) {
+    await mkdir(dir, { recursive: true, mode: 0o700 });
+  }
+  await mkdir(home.shared, { recursive: true, mode: 0o755 });
+}
+
+/**
+ * An id becomes a path, a cgroup and a container name; so it is plain.
+ *
+ * @throws invalid_input
+ */
+export function assertPlainId(id: string): string {
+  if (/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/.test(id)) return id;
+  const allowed = "1 to 64 letters, digits, '_', '.' and '-'";
+  throw new OpenComputerError("invalid_input", `${JSON.stringify(id)} is not a sandbox id; expected ${allowed}`);
+}

@@ -1,0 +1,122 @@
+import { access, chmod, copyFile, mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { InitBinary } from "./binaries";
+import type { BindMount } from "./oci-spec";
+
+/**
+ * What containers get to know of their host: resolver, certificates, proxies and package mirrors. It is mounted or
+ * passed as environment, never written into a layer, because it belongs to this machine and not to the image.
+ */
+export interface HostFacts {
+  /** Environment that every command has, unless somebody sets it otherwise. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Content of `/etc/resolv.conf`. */
+  readonly resolvConf: string;
+  readonly binds: readonly BindMount[];
+  /** Command line of PID 1, as seen inside. */
+  readonly init: readonly string[];
+}
+
+export interface HostFactsInput {
+  /** Directory that containers see read-only at {@link INSIDE}. */
+  readonly shared: string;
+  readonly hostEnv: Readonly<Record<string, string | undefined>>;
+  readonly init: InitBinary;
+  /** Root directory of the base layer. */
+  readonly baseRoot: string;
+}
+
+/** Where the shared files are inside. */
+export const INSIDE = "/.oc";
+/** Always in the base layer, so that a source list of the host has a file to stand in for. */
+export const APT_PLACEHOLDERS = ["etc/apt/sources.list", "etc/apt/sources.list.d/opencomputer.sources"] as const;
+
+const PASSED_ON = [
+  ..."HTTP_PROXY HTTPS_PROXY NO_PROXY ALL_PROXY http_proxy https_proxy no_proxy all_proxy".split(" "),
+  ..."PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_TRUSTED_HOST npm_config_registry GOPROXY".split(" "),
+];
+const CA_VARIABLES = [
+  ..."SSL_CERT_FILE PIP_CERT REQUESTS_CA_BUNDLE NODE_EXTRA_CA_CERTS CURL_CA_BUNDLE GIT_SSL_CAINFO".split(" "),
+];
+const CA_BUNDLES = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
+/** For a host whose only resolver is its own loopback, which no container reaches. */
+const PUBLIC_RESOLVERS = "nameserver 1.1.1.1\nnameserver 8.8.8.8\n";
+
+/** Gathers the facts and fills the shared directory; called at each start of the engine. */
+export async function gatherHostFacts(input: HostFactsInput): Promise<HostFacts> {
+  await mkdir(input.shared, { recursive: true, mode: 0o755 });
+  await replaceFile(input.init.path, join(input.shared, "init"), 0o755);
+  return {
+    env: { ...passedOn(input.hostEnv), ...(await certificates(input)) },
+    resolvConf: await resolver(),
+    binds: [{ source: input.shared, destination: INSIDE, readonly: true }, ...(await aptSources(input))],
+    init: [`${INSIDE}/init`, ...input.init.args],
+  };
+}
+
+/** A `resolv.conf` without resolvers that only the host itself reaches. */
+export function reachableResolvers(resolvConf: string): string {
+  const lines = resolvConf.split("\n").filter((line) => !/^\s*nameserver\s+(127\.|::1)/.test(line));
+  return lines.some((line) => /^\s*nameserver\s/.test(line)) ? lines.join("\n") : PUBLIC_RESOLVERS;
+}
+
+function passedOn(hostEnv: HostFactsInput["hostEnv"]): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (const name of PASSED_ON) {
+    // Half of the world's programs read the one case, half the other.
+    const value = hostEnv[name] ?? hostEnv[name.endsWith("_proxy") ? name.toUpperCase() : name.toLowerCase()];
+    if (value) env[name] = value;
+  }
+  return env;
+}
+
+/**
+ * The host's certificate bundle, where it has one. Not mounted over the image's own: `update-ca-certificates` renames
+ * a new file over that one, and nothing can be renamed over a mount point.
+ */
+async function certificates({ shared, hostEnv }: HostFactsInput): Promise<Record<string, string>> {
+  for (const bundle of [hostEnv["SSL_CERT_FILE"] ?? "", ...CA_BUNDLES].filter(Boolean)) {
+    if (!(await isThere(bundle))) continue;
+    await replaceFile(bundle, join(shared, "ca.crt"), 0o644);
+    return Object.fromEntries(CA_VARIABLES.map((name) => [name, `${INSIDE}/ca.crt`]));
+  }
+  return {};
+}
+
+async function resolver(): Promise<string> {
+  const own = await readFile("/etc/resolv.conf", "utf8").catch(() => "");
+  if (!/^\s*nameserver\s+127\.0\.0\.53/m.test(own)) return reachableResolvers(own);
+  // systemd-resolved keeps the real ones here.
+  return reachableResolvers(await readFile("/run/systemd/resolve/resolv.conf", "utf8").catch(() => ""));
+}
+
+/** The host's source list in place of one of the image's, an empty file in place of all others. */
+async function aptSources({ shared, hostEnv, baseRoot }: HostFactsInput): Promise<BindMount[]> {
+  const wanted = hostEnv["OPENCOMPUTER_APT_SOURCES"];
+  if (!wanted) return [];
+  const [list, deb822] = APT_PLACEHOLDERS;
+  const place = wanted.endsWith(".sources") ? deb822 : list;
+  await replaceFile(wanted, join(shared, "apt-sources"), 0o644);
+  await writeFile(join(shared, "empty"), "");
+  const others = await readdir(join(baseRoot, "etc/apt/sources.list.d")).catch(() => []);
+  const all = new Set([...APT_PLACEHOLDERS, ...others.map((name) => `etc/apt/sources.list.d/${name}`)]);
+  return [...all].map((path) => ({
+    source: join(shared, path === place ? "apt-sources" : "empty"),
+    destination: `/${path}`,
+    readonly: true,
+  }));
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** By rename: containers that run keep the file they have. */
+async function replaceFile(source: string, target: string, mode: number): Promise<void> {
+  await copyFile(source, `${target}.new`);
+  await chmod(`${target}.new`, mode);
+  await rename(`${target}.new`, target);
+}

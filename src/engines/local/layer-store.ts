@@ -1,0 +1,136 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { runCommand } from "./command";
+import type { LocalHome } from "./home";
+import { UID_SHIFT } from "./oci-spec";
+
+/**
+ * The frozen layers. A layer that is there is whole: it becomes visible by one rename, after everything in it is on
+ * disk. There is no other record; what is not in `layers/` does not exist, and what is in `active/` at start is garbage.
+ */
+export interface LayerStore {
+  has(key: string): Promise<boolean>;
+  /** The directory of a layer, relative to {@link LocalHome.layers}. */
+  pathOf(key: string): string;
+  /** Makes an empty directory for a layer in the making: `<dir>/fs`, owned by root inside. */
+  begin(): Promise<string>;
+  /** Makes the finished `<dir>/fs` the layer of this key; one that is there already stays. `dir` is gone afterwards. */
+  commit(dir: string, key: string): Promise<void>;
+  /** Throws a directory away. */
+  discard(dir: string): Promise<void>;
+  /** Keeps layers from being collected until the returned function is called. */
+  pin(keys: readonly string[]): () => void;
+  /** Removes all layers but these and the pinned ones. */
+  collect(keep: ReadonlySet<string>): Promise<{ layers: number; sizeBytes: number }>;
+  /** Every layer's key. */
+  keys(): Promise<string[]>;
+}
+
+const recordSchema = z.object({ key: z.string(), sizeBytes: z.number() });
+type LayerRecord = z.infer<typeof recordSchema>;
+
+/** The layers of a home. */
+export function createLayerStore(home: LocalHome): LayerStore {
+  const pins = new Map<string, number>();
+  const dirOf = (key: string) => join(home.layers, layerId(key));
+  const discard = (dir: string) => rm(dir, { recursive: true, force: true });
+  const store: LayerStore = {
+    // The directory is named by a part of the key; the record has all of it.
+    has: async (key) => (await readRecord(dirOf(key)))?.key === key,
+    pathOf: (key) => `${layerId(key)}/fs`,
+    begin: () => beginLayer(home),
+    commit: (dir, key) => commitLayer(home, dir, key),
+    discard,
+    pin(keys) {
+      for (const key of keys) pins.set(key, (pins.get(key) ?? 0) + 1);
+      return () => {
+        for (const key of keys) pins.set(key, (pins.get(key) ?? 1) - 1);
+      };
+    },
+    async collect(keep) {
+      const removed = { layers: 0, sizeBytes: 0 };
+      for (const id of await readdir(home.layers)) {
+        const record = await readRecord(join(home.layers, id));
+        if (record && (keep.has(record.key) || (pins.get(record.key) ?? 0) > 0)) continue;
+        const grave = join(home.active, `gone-${randomId()}`);
+        await rename(join(home.layers, id), grave);
+        await discard(grave);
+        removed.layers += 1;
+        removed.sizeBytes += record?.sizeBytes ?? 0;
+      }
+      return removed;
+    },
+    async keys() {
+      const records = await Promise.all((await readdir(home.layers)).map((id) => readRecord(join(home.layers, id))));
+      return records.flatMap((record) => (record ? [record.key] : []));
+    },
+  };
+  return store;
+}
+
+/** Layers stand under the first quarter of their key: short, because a mount names every one of them. */
+function layerId(key: string): string {
+  return key.slice(0, 16);
+}
+
+function randomId(): string {
+  return randomBytes(8).toString("hex");
+}
+
+async function readRecord(dir: string): Promise<LayerRecord | null> {
+  const text = await readFile(join(dir, "layer.json"), "utf8").catch(() => null);
+  return text === null ? null : recordSchema.parse(JSON.parse(text));
+}
+
+async function beginLayer(home: LocalHome): Promise<string> {
+  const dir = join(home.active, `b-${randomId()}`);
+  await makeUpper(dir);
+  return dir;
+}
+
+/** Makes `<dir>/fs`, the writable top of a stack, as the root directory that the container sees. */
+export async function makeUpper(dir: string): Promise<void> {
+  const upper = join(dir, "fs");
+  await mkdir(upper, { recursive: true });
+  const handle = await open(upper, "r");
+  try {
+    await handle.chown(UID_SHIFT, UID_SHIFT);
+    await handle.chmod(0o755);
+  } finally {
+    await handle.close();
+  }
+}
+
+async function commitLayer(home: LocalHome, dir: string, key: string): Promise<void> {
+  for (const name of await readdir(dir)) {
+    if (name !== "fs") await rm(join(dir, name), { recursive: true, force: true });
+  }
+  const sizeBytes = await diskUsage(join(dir, "fs"));
+  await writeFile(join(dir, "layer.json"), JSON.stringify({ key, sizeBytes } satisfies LayerRecord));
+  await runCommand("sync", ["-f", home.layers], { timeoutMs: 600_000 });
+  try {
+    await rename(dir, join(home.layers, layerId(key)));
+  } catch (error) {
+    // Another build was first with the same step.
+    if ((await readRecord(join(home.layers, layerId(key))))?.key !== key) throw error;
+    await rm(dir, { recursive: true, force: true });
+  }
+  await syncDir(home.layers);
+  await syncDir(home.active);
+}
+
+async function diskUsage(dir: string): Promise<number> {
+  const text = await runCommand("du", ["-s", "--block-size=1", dir], { timeoutMs: 600_000 });
+  return Number.parseInt(text, 10);
+}
+
+async function syncDir(dir: string): Promise<void> {
+  const handle = await open(dir, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

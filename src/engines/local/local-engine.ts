@@ -1,0 +1,162 @@
+import { readdir, readFile, rm, rmdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { OpenComputerError } from "../../errors";
+import type { Engine, EngineInfo, StartOptions } from "../engine";
+import { type BaseLayer, ensureBaseLayer } from "./base-layer";
+import { findBinaries, type RuntimeBinary } from "./binaries";
+import { buildImage, planBuild } from "./build";
+import { accountsSwap, removeCgroupRoot } from "./cgroup";
+import { type ContainerDeps, endContainer } from "./container";
+import { localHome, makeHome } from "./home";
+import { gatherHostFacts } from "./host-facts";
+import { createLayerStore } from "./layer-store";
+import { createNetworkPool } from "./network";
+import type { RuntimeKind } from "./oci-spec";
+import { probeOverlay } from "./overlay-probe";
+import { createRuntime } from "./runtime";
+import { createSandboxFiles, type SandboxFiles } from "./sandbox-files";
+import { createSandboxes, type Sandboxes } from "./sandboxes";
+
+export interface LocalEngineOptions {
+  /** Layers and sandboxes live here; on one file system that is not itself an overlay. */
+  readonly home: string;
+  /** Tools in `bin/`, bases in `base/`; may be deleted at any time. */
+  readonly cacheDir: string;
+  /** `auto` is runsc where it is there, else runc. */
+  readonly runtime: RuntimeKind | "auto";
+  /** `OPENCOMPUTER_BASE`. */
+  readonly base?: string;
+  /** Where PATH, proxies, mirrors and certificates are found. */
+  readonly hostEnv: Readonly<Record<string, string | undefined>>;
+}
+
+/** All that stands once the engine has started. */
+interface Started {
+  readonly deps: ContainerDeps;
+  readonly base: BaseLayer;
+  readonly binary: RuntimeBinary;
+  readonly sandboxes: Sandboxes;
+  readonly files: SandboxFiles;
+}
+
+/**
+ * The engine on this machine: images are stacks of overlayfs layers, build steps and sandboxes are OCI containers in
+ * user namespaces. Needs root, Linux and an OCI runtime; `start` says what is missing.
+ */
+export function createLocalEngine(options: LocalEngineOptions): Engine {
+  let started: Started | undefined;
+  const up = (): Started => {
+    if (started) return started;
+    throw new OpenComputerError("unavailable", "the local engine has not been started");
+  };
+  return {
+    name: "local",
+    async start(startOptions) {
+      started ??= await startEngine(options, startOptions);
+    },
+    describe: () => describeEngine(up()),
+    plan: async (manifest) => planBuild(up().deps, up().base.digest, manifest),
+    build: async (request) => buildImage(up().deps, up().base.digest, request),
+    async hasCheckpoint({ layers }) {
+      const there = await Promise.all(layers.map((key) => up().deps.layers.has(key)));
+      return there.length > 0 && there.every(Boolean);
+    },
+    createSandbox: async (spec, signal) => up().sandboxes.create(spec, signal),
+    sandboxStatus: async (id) => up().sandboxes.status(id),
+    exec: async (id, spec) => up().sandboxes.exec(id, spec),
+    readFile: async (id, path, signal) => up().files.read(id, path, signal),
+    writeFile: async (id, path, content, signal) => up().files.write(id, path, content, signal),
+    listFiles: async (id, path, signal) => up().files.list(id, path, signal),
+    makeDir: async (id, path, signal) => up().files.makeDir(id, path, signal),
+    removeFile: async (id, path, signal) => up().files.remove(id, path, signal),
+    destroySandbox: async (id) => up().sandboxes.destroy(id),
+    async collect(live) {
+      const { deps, base, sandboxes } = up();
+      const { layers } = await sandboxes.inUse();
+      const wanted = live.flatMap((checkpoint) => checkpoint.layers);
+      return deps.layers.collect(new Set([base.digest, ...wanted, ...layers]));
+    },
+    async stop() {
+      const engine = started;
+      started = undefined;
+      if (engine) await stopEngine(engine);
+    },
+  };
+}
+
+async function startEngine(options: LocalEngineOptions, start: StartOptions): Promise<Started> {
+  assertRoot();
+  const { cacheDir, hostEnv } = options;
+  const home = localHome(options.home);
+  const binaries = await findBinaries(options.runtime, { path: hostEnv["PATH"], cacheDir });
+  await makeHome(home);
+  const uuidNull = await probeOverlay(home);
+  const layers = createLayerStore(home);
+  const source = options.base;
+  const base = await ensureBaseLayer({ home, layers, source, cacheDir, hostEnv, ...start });
+  const baseRoot = join(home.layers, layers.pathOf(base.digest));
+  const deps: ContainerDeps = {
+    home,
+    runtime: createRuntime(binaries.runtime, home.runtimes),
+    facts: await gatherHostFacts({ shared: home.shared, hostEnv, init: binaries.init, baseRoot }),
+    layers,
+    networks: createNetworkPool(home.root),
+    limitSwap: await accountsSwap(),
+    uuidNull,
+    openFiles: await openFilesLimit(),
+  };
+  const sandboxes = createSandboxes(deps);
+  await reconcile(deps, sandboxes, new Set(start.knownSandboxes));
+  const files = createSandboxFiles(sandboxes.exec);
+  return { deps, base, binary: binaries.runtime, sandboxes, files };
+}
+
+/** Removes what a predecessor left that is in nobody's records; sandboxes that run and are known stay. */
+async function reconcile(deps: ContainerDeps, sandboxes: Sandboxes, known: ReadonlySet<string>): Promise<void> {
+  const { home, runtime } = deps;
+  await sandboxes.reconcile(known);
+  for (const name of await readdir(home.active)) {
+    const dir = join(home.active, name);
+    await endContainer(deps, dir);
+    await rm(dir, { recursive: true, force: true });
+  }
+  const adopted = new Set(await readdir(home.sandboxes));
+  const strays = [...(await runtime.list()), ...(await readdir(home.merged))].filter((id) => !adopted.has(id));
+  for (const id of strays) await endContainer(deps, join(home.active, id));
+  for (const file of await readdir(home.execs)) await rm(join(home.execs, file), { force: true });
+  await deps.networks.reclaim((await sandboxes.inUse()).slots);
+}
+
+async function stopEngine({ deps, sandboxes }: Started): Promise<void> {
+  await deps.networks.close();
+  const { slots } = await sandboxes.inUse();
+  if (slots.size > 0) return;
+  await deps.runtime.clear();
+  await removeCgroupRoot();
+  await rm(dirname(deps.home.execs), { recursive: true, force: true });
+  await rmdir(dirname(dirname(deps.home.execs))).catch(() => undefined);
+}
+
+function describeEngine({ base, binary }: Started): EngineInfo {
+  return {
+    engine: "local",
+    runtime: binary.kind,
+    runtimeVersion: binary.version,
+    base: base.description,
+    baseDigest: base.digest,
+  };
+}
+
+function assertRoot(): void {
+  if (process.getuid?.() === 0 && process.platform === "linux") return;
+  const who = process.platform === "linux" ? `user ${process.getuid?.()}` : process.platform;
+  const advice = "start it with sudo, or set OPENCOMPUTER_API_URL to a server that runs elsewhere";
+  throw new OpenComputerError("requirement_missing", `the local engine needs root on Linux, not ${who}: ${advice}`);
+}
+
+/** As many as a database or a bundler wants, where the host's own limit allows it. */
+async function openFilesLimit(): Promise<number> {
+  const limits = await readFile("/proc/self/limits", "utf8");
+  const hard = Number(/^Max open files\s+\S+\s+(\d+)/m.exec(limits)?.[1] ?? 1024);
+  return Math.min(hard, 65_536);
+}

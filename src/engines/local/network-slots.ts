@@ -1,0 +1,58 @@
+import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { OpenComputerError } from "../../errors";
+import { SLOTS_DIR } from "./firewall";
+
+/**
+ * Numbers for networks, unique on the machine: a slot is a directory, because making one either succeeds or tells that
+ * somebody else was first. Each names the home that it belongs to.
+ */
+
+/** A /16 has 16384 networks of four addresses; the first is the host's. */
+const LAST_SLOT = 16_383;
+/** A slot without an owner belongs to a server that died between two calls; until then give it time. */
+const UNOWNED_MS = 60_000;
+
+/** Takes the lowest free slot. @throws unavailable where all are taken */
+export async function claimSlot(home: string): Promise<number> {
+  await mkdir(SLOTS_DIR, { recursive: true, mode: 0o711 });
+  const taken = new Set(await readdir(SLOTS_DIR));
+  for (let slot = 1; slot <= LAST_SLOT; slot++) {
+    if (taken.has(String(slot)) || !(await makeSlot(slot))) continue;
+    await writeFile(ownerFile(slot), home);
+    return slot;
+  }
+  throw new OpenComputerError("unavailable", `all ${LAST_SLOT} sandbox networks of this machine are in use`);
+}
+
+/** Gives a slot back; one that is free already is fine. */
+export async function freeSlot(slot: number): Promise<void> {
+  await rm(join(SLOTS_DIR, String(slot)), { recursive: true, force: true });
+}
+
+/** The slots of a home, and those that nobody came to own. */
+export async function ownedSlots(home: string): Promise<number[]> {
+  const names = await readdir(SLOTS_DIR).catch(() => []);
+  const owned: number[] = [];
+  for (const name of names) {
+    const owner = await readFile(join(SLOTS_DIR, name, "owner"), "utf8").catch(() => null);
+    if (owner === home || (!owner && (await isOld(name)))) owned.push(Number(name));
+  }
+  return owned;
+}
+
+const ownerFile = (slot: number) => join(SLOTS_DIR, String(slot), "owner");
+
+async function makeSlot(slot: number): Promise<boolean> {
+  try {
+    await mkdir(join(SLOTS_DIR, String(slot)));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function isOld(name: string): Promise<boolean> {
+  const made = await stat(join(SLOTS_DIR, name)).catch(() => null);
+  return made !== null && Date.now() - made.mtimeMs > UNOWNED_MS;
+}

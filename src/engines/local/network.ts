@@ -1,0 +1,156 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFile, writeFile } from "node:fs/promises";
+import { OpenComputerError } from "../../errors";
+import { runCommand, tryCommand } from "./command";
+import { LINK_PREFIX, lowerHostNetwork, raiseHostNetwork } from "./firewall";
+import { claimSlot, freeSlot, ownedSlots } from "./network-slots";
+import { UID_RANGE, UID_SHIFT } from "./oci-spec";
+
+/**
+ * The network of one container, ready before the container is: a user namespace and in it a network namespace with one
+ * end of a veth pair. A waiting process holds both until the container's own processes do; when the last of them is
+ * gone, the kernel removes the namespaces and the link, whatever became of us.
+ */
+export interface ContainerNetwork {
+  readonly slot: number;
+  readonly netns: string;
+  readonly userns: string;
+  /** Address inside. */
+  readonly address: string;
+  /** Ends the waiting process; call it once the container runs. */
+  release(): void;
+}
+
+/** Hands out networks; keeps some ready, because making one takes longer than starting a container. */
+export interface NetworkPool {
+  take(): Promise<ContainerNetwork>;
+  /** Frees a slot after its container is gone. */
+  give(slot: number): Promise<void>;
+  /** Frees every slot of this home but those in use. */
+  reclaim(inUse: ReadonlySet<number>): Promise<void>;
+  close(): Promise<void>;
+}
+
+const READY_NETWORKS = 2;
+
+/** A pool for the server of this home. */
+export function createNetworkPool(home: string): NetworkPool {
+  const ready: Promise<ContainerNetwork>[] = [];
+  let closed = false;
+  const refill = () => {
+    while (!closed && ready.length < READY_NETWORKS) {
+      const network = makeNetwork(home);
+      // Whoever takes it sees the failure; until then it must not count as unhandled.
+      network.catch(() => undefined);
+      ready.push(network);
+    }
+  };
+  return {
+    async take() {
+      const network = ready.shift() ?? makeNetwork(home);
+      refill();
+      return network;
+    },
+    give: (slot) => removeNetwork(slot),
+    async reclaim(inUse) {
+      for (const slot of await ownedSlots(home)) if (!inUse.has(slot)) await removeNetwork(slot);
+      refill();
+      await ready[0];
+    },
+    async close() {
+      closed = true;
+      for (const network of await Promise.allSettled(ready.splice(0))) {
+        if (network.status === "rejected") continue;
+        network.value.release();
+        await removeNetwork(network.value.slot);
+      }
+      await lowerHostNetwork();
+    },
+  };
+}
+
+async function makeNetwork(home: string): Promise<ContainerNetwork> {
+  const slot = await claimSlot(home);
+  let holder: ChildProcess | undefined;
+  try {
+    await raiseHostNetwork();
+    holder = await startHolder();
+    const { pid } = holder;
+    if (pid === undefined) throw new OpenComputerError("internal", "unshare has no process id");
+    await connect(slot, pid);
+    const release = () => holder?.stdin?.end();
+    const paths = { netns: `/proc/${pid}/ns/net`, userns: `/proc/${pid}/ns/user` };
+    return { slot, ...paths, address: slotAddresses(slot).inside, release };
+  } catch (error) {
+    holder?.kill("SIGKILL");
+    await removeNetwork(slot);
+    throw error;
+  }
+}
+
+/** A process in new namespaces that ends when its stdin does, which is at the latest when this server ends. */
+async function startHolder(): Promise<ChildProcess> {
+  const argv = ["--user", "--net", "--", "sh", "-c", "echo ready; exec cat"];
+  const holder = spawn("unshare", argv, { stdio: ["pipe", "pipe", "ignore"] });
+  const signal = AbortSignal.timeout(10_000);
+  try {
+    await Promise.race([once(holder.stdout, "data", { signal }), failOnExit(holder, signal)]);
+    const map = `0 ${UID_SHIFT} ${UID_RANGE}`;
+    await writeFile(`/proc/${holder.pid}/uid_map`, map);
+    await writeFile(`/proc/${holder.pid}/gid_map`, map);
+    return holder;
+  } catch (cause) {
+    holder.kill("SIGKILL");
+    const message = "cannot make a user and network namespace; `unshare --user --net true` should work as root";
+    throw new OpenComputerError("requirement_missing", message, { cause });
+  }
+}
+
+async function failOnExit(holder: ChildProcess, signal: AbortSignal): Promise<never> {
+  await once(holder, "exit", { signal });
+  throw new Error("unshare ended early");
+}
+
+async function connect(slot: number, pid: number): Promise<void> {
+  const link = `${LINK_PREFIX}${slot}`;
+  const { host, inside } = slotAddresses(slot);
+  const mtu = await outgoingMtu();
+  const outside = [
+    `link add ${link} mtu ${mtu} type veth peer name eth0 mtu ${mtu} netns ${pid}`,
+    `addr add ${host}/30 dev ${link}`,
+    `link set ${link} up`,
+  ];
+  await runCommand("ip", ["-batch", "-"], { input: outside.join("\n") });
+  // Only packets that would be answered through the same link: no sandbox speaks for another.
+  await writeFile(`/proc/sys/net/ipv4/conf/${link}/rp_filter`, "1");
+  const within = [
+    "link set lo up",
+    `addr add ${inside}/30 dev eth0`,
+    "link set eth0 up",
+    `route add default via ${host}`,
+  ];
+  await runCommand("nsenter", [`--net=/proc/${pid}/ns/net`, "ip", "-batch", "-"], { input: within.join("\n") });
+}
+
+async function removeNetwork(slot: number): Promise<void> {
+  await tryCommand("ip", ["link", "del", `${LINK_PREFIX}${slot}`]);
+  await freeSlot(slot);
+}
+
+/** The /30 of a slot: slot 0 holds the host's own address. */
+export function slotAddresses(slot: number): { host: string; inside: string } {
+  const address = (offset: number) => {
+    const number = slot * 4 + offset;
+    return `10.213.${number >> 8}.${number & 255}`;
+  };
+  return { host: address(1), inside: address(2) };
+}
+
+/** Packets of sandboxes must fit the way out; 1500 where there is none. */
+async function outgoingMtu(): Promise<number> {
+  const routes = await readFile("/proc/net/route", "utf8").catch(() => "");
+  const link = /^(\S+)\t00000000\t/m.exec(routes)?.[1];
+  const mtu = link === undefined ? "" : await readFile(`/sys/class/net/${link}/mtu`, "utf8").catch(() => "");
+  return Number.parseInt(mtu, 10) || 1500;
+}

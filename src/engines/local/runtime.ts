@@ -1,0 +1,104 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { open, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { OpenComputerError } from "../../errors";
+import type { RuntimeBinary } from "./binaries";
+import { COMMAND_ENV, runCommand, tryCommand } from "./command";
+import { unmount } from "./mounts";
+import type { RuntimeKind } from "./oci-spec";
+
+/** The OCI runtime of the machine, as the few verbs that the engine needs. */
+export interface Runtime {
+  readonly kind: RuntimeKind;
+  readonly path: string;
+  /** Creates a container from `<bundle>/config.json`, starts it, and returns the host's id of its first process. */
+  run(id: string, bundle: string, signal: AbortSignal): Promise<number>;
+  /** Ends a container in whatever state it is; one that is gone is fine. */
+  remove(id: string): Promise<void>;
+  /** Ids of all containers that the runtime knows in this home. */
+  list(): Promise<string[]>;
+  /** Removes what the runtime keeps for itself; call it when there is no container. */
+  clear(): Promise<void>;
+  /** Arguments that run the process described in `file` inside, with file descriptor 3 handed through. */
+  execArgs(id: string, file: string, pidFile: string): string[];
+  /** Sends a signal to a process group, named as seen inside. Only for runsc, whose processes the host cannot see. */
+  signalGroup(id: string, group: number, signal: number): Promise<void>;
+}
+
+const START_TIMEOUT_MS = 60_000;
+
+/** A runtime whose state is in `stateDir`, apart from that of all others on the machine. */
+export function createRuntime(binary: RuntimeBinary, stateDir: string): Runtime {
+  const { kind, path } = binary;
+  const flags = [...globalFlags(kind), "--root", join(stateDir, kind)];
+  return {
+    kind,
+    path,
+    run: (id, bundle, signal) => runDetached({ path, flags }, id, bundle, signal),
+    async remove(id) {
+      await tryCommand(path, [...flags, "delete", "--force", id]);
+    },
+    async list() {
+      const text = await runCommand(path, [...flags, "list", "--quiet"]);
+      return text.split("\n").filter(Boolean);
+    },
+    async clear() {
+      // runsc pins an empty network namespace here.
+      await unmount(join(stateDir, kind, "null-netns"));
+      await rm(join(stateDir, kind), { recursive: true, force: true });
+    },
+    execArgs(id, file, pidFile) {
+      const handOver = kind === "runsc" ? ["--pass-fd", "3:3"] : ["--preserve-fds", "1"];
+      return [...flags, "exec", ...handOver, "--pid-file", pidFile, "--process", file, id];
+    },
+    async signalGroup(id, group, signal) {
+      await tryCommand(path, [...flags, "kill", "--pgid", String(group), id, String(signal)]);
+    },
+  };
+}
+
+/**
+ * runsc: writes go through to our upper directory, because that becomes the layer; setuid programs work, because sudo is
+ * one; the network is its own stack on the interface that it finds in the namespace.
+ */
+function globalFlags(kind: RuntimeKind): string[] {
+  if (kind !== "runsc") return [];
+  return ["--overlay2=none", "--platform=systrap", "--allow-suid", "--network=sandbox"];
+}
+
+/**
+ * The container inherits the streams of this command and keeps them open: so these must be a file, not pipes, on which
+ * we would wait for ever. (And so it is spawned as it is: execa knows no file descriptors for these.)
+ */
+async function runDetached(
+  { path, flags }: { path: string; flags: readonly string[] },
+  id: string,
+  bundle: string,
+  signal: AbortSignal,
+): Promise<number> {
+  const pidFile = join(bundle, "pid");
+  const log = join(bundle, "start.log");
+  const output = await open(log, "w", 0o600);
+  try {
+    const argv = [...flags, "run", "--detach", "--bundle", bundle, "--pid-file", pidFile, id];
+    const child = spawn(path, argv, { stdio: ["ignore", output.fd, output.fd], env: COMMAND_ENV });
+    const [code] = await exitOf(child, AbortSignal.any([signal, AbortSignal.timeout(START_TIMEOUT_MS)]));
+    if (code === 0) return Number.parseInt(await readFile(pidFile, "utf8"), 10);
+    const said = (await readFile(log, "utf8")).trim().slice(-2000);
+    throw new OpenComputerError("internal", `cannot start container ${id}: ${said || `exit code ${code}`}`);
+  } finally {
+    await output.close();
+    await rm(pidFile, { force: true });
+  }
+}
+
+async function exitOf(child: ChildProcess, signal: AbortSignal): Promise<unknown[]> {
+  try {
+    return await once(child, "exit", { signal });
+  } catch (cause) {
+    child.kill("SIGKILL");
+    if (!signal.aborted) throw cause;
+    throw new OpenComputerError("aborted", "stopped while a container was starting", { cause });
+  }
+}

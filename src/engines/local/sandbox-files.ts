@@ -1,0 +1,139 @@
+import { randomBytes } from "node:crypto";
+import { posix } from "node:path";
+import { PassThrough, Readable } from "node:stream";
+import { OpenComputerError } from "../../errors";
+import type { ExecSpec, Execution, FileEntry } from "../engine";
+import { LIST, MAKE_DIR, READ, REMOVE, SCRIPT_ERRORS, WRITE } from "./file-scripts";
+
+/**
+ * The files of a sandbox, through commands inside it: the host never follows a path that somebody in there chose. The
+ * scripts are constant; paths are their arguments.
+ */
+export interface SandboxFiles {
+  read(id: string, path: string, signal: AbortSignal): Promise<Readable>;
+  write(id: string, path: string, content: Readable, signal: AbortSignal): Promise<void>;
+  list(id: string, path: string, signal: AbortSignal): Promise<FileEntry[]>;
+  makeDir(id: string, path: string, signal: AbortSignal): Promise<void>;
+  remove(id: string, path: string, signal: AbortSignal): Promise<void>;
+}
+
+type Exec = (id: string, spec: ExecSpec) => Promise<Execution>;
+
+interface Call {
+  readonly id: string;
+  readonly script: string;
+  readonly path: string;
+  readonly args?: readonly string[];
+  readonly stdin?: Readable;
+  readonly signal: AbortSignal;
+}
+
+/** File operations over an engine's exec. */
+export function createSandboxFiles(exec: Exec): SandboxFiles {
+  const run = async (call: Call) => {
+    const execution = await start(exec, call);
+    const [output, errors] = await Promise.all([collect(execution.stdout), collect(execution.stderr)]);
+    await assertDone(execution, call, errors.toString("utf8"));
+    return output;
+  };
+  return {
+    read: (id, path, signal) => readFile(exec, { id, script: READ, path, signal }),
+    async write(id, path, content, signal) {
+      // The script takes the file only where this stands at its end: a write that broke off is no file.
+      const seal = randomBytes(16).toString("hex");
+      await run({ id, script: WRITE, path, args: [seal], stdin: sealed(content, seal), signal });
+    },
+    async list(id, path, signal) {
+      return parseEntries(path, (await run({ id, script: LIST, path, signal })).toString("utf8"));
+    },
+    async makeDir(id, path, signal) {
+      await run({ id, script: MAKE_DIR, path, signal });
+    },
+    async remove(id, path, signal) {
+      await run({ id, script: REMOVE, path, signal });
+    },
+  };
+}
+
+async function start(exec: Exec, { id, script, path, args = [], stdin, signal }: Call): Promise<Execution> {
+  if (!path.startsWith("/") || path.includes("\0")) {
+    const message = `${JSON.stringify(path)} is not a path in a sandbox; expected an absolute one such as /workspace/a`;
+    throw new OpenComputerError("invalid_input", message);
+  }
+  if (signal.aborted) throw new OpenComputerError("aborted", `stopped before ${path} was touched`);
+  const argv = ["/bin/sh", "-c", script, "sh", path, ...args] as const;
+  const input = stdin === undefined ? {} : { stdin };
+  return exec(id, { argv, env: {}, cwd: "/", user: "root", timeoutMs: 0, signal, ...input });
+}
+
+async function assertDone(execution: Execution, call: Call, errors: string): Promise<void> {
+  const { exitCode } = await execution.result;
+  if (exitCode === 0) return;
+  if (call.signal.aborted) throw new OpenComputerError("aborted", `stopped while working on ${call.path}`);
+  const known = SCRIPT_ERRORS[exitCode];
+  if (known) throw new OpenComputerError(known.code, `${call.path} ${known.message}`, { details: { path: call.path } });
+  if (exitCode === -1) throw new OpenComputerError("gone", `sandbox ${call.id} ended while ${call.path} was worked on`);
+  throw new OpenComputerError("invalid_input", `cannot do this with ${call.path}: ${errors.trim()}`);
+}
+
+/** Resolves once the script has found the file: it says so in one line before the bytes. */
+async function readFile(exec: Exec, call: Call): Promise<Readable> {
+  const execution = await start(exec, call);
+  const errors = collect(execution.stderr);
+  const chunks = execution.stdout[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+  const first = await chunks.next();
+  if (first.done) {
+    await assertDone(execution, call, (await errors).toString("utf8"));
+    throw new OpenComputerError("internal", `nothing came from ${call.path}`);
+  }
+  return Readable.from(fileBytes(first.value, chunks, execution, call), { objectMode: false });
+}
+
+async function* fileBytes(
+  first: Buffer,
+  chunks: AsyncIterator<Buffer>,
+  execution: Execution,
+  call: Call,
+): AsyncGenerator<Buffer> {
+  let over = false;
+  try {
+    if (first.length > 1) yield first.subarray(1);
+    for (let next = await chunks.next(); !next.done; next = await chunks.next()) yield next.value;
+    over = true;
+    await assertDone(execution, call, "the file could not be read to its end");
+  } finally {
+    if (!over) await execution.kill(9);
+  }
+}
+
+function sealed(content: Readable, seal: string): Readable {
+  const output = new PassThrough();
+  content.on("error", () => output.destroy());
+  content.on("close", () => {
+    if (!content.readableEnded) output.destroy();
+  });
+  content.on("end", () => output.end(seal));
+  content.pipe(output, { end: false });
+  return output;
+}
+
+function parseEntries(dir: string, output: string): FileEntry[] {
+  const entries = output
+    .split("\0")
+    .filter(Boolean)
+    .map((line) => parseEntry(dir, line));
+  return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** `<type> <size> <name>`; the name may hold anything but NUL and slash. */
+function parseEntry(dir: string, line: string): FileEntry {
+  const [type = "", size = ""] = line.split(" ", 2);
+  const name = line.slice(type.length + size.length + 2);
+  return { name, path: posix.join(dir, name), isDir: type === "d", sizeBytes: Number(size) };
+}
+
+async function collect(stream: Readable): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}

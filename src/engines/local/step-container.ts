@@ -1,0 +1,76 @@
+import type { Readable } from "node:stream";
+import type { Execution } from "../engine";
+import { type LayerJob, stepError } from "./build-layer";
+import type { ContainerDeps } from "./container";
+import { execInContainer } from "./container-exec";
+import { createLineSplitter } from "./line-splitter";
+import type { StepCommand, StepContext } from "./steps/step-context";
+
+interface StepContainer {
+  readonly deps: ContainerDeps;
+  readonly dir: string;
+  readonly job: LayerJob;
+  readonly signal: AbortSignal;
+}
+
+/** How many lines of output stand in the error of a failed step. */
+const LAST_LINES = 20;
+
+/** Lets a step work in its container, its output going to the build log. */
+export function createStepContext(container: StepContainer): StepContext {
+  const { job } = container;
+  const lastLines: string[] = [];
+  const keep = (line: string, stream: "stdout" | "stderr") => {
+    lastLines.push(line);
+    if (lastLines.length > LAST_LINES) lastLines.shift();
+    job.log(line, stream);
+  };
+  const fail = (what: string, exitCode: number) => {
+    const ending = exitCode === -1 ? "was killed" : `exited with code ${exitCode}`;
+    return stepError(job, `${what} ${ending}`, exitCode, lastLines);
+  };
+  const context: StepContext = {
+    env: job.below.env,
+    workdir: job.below.workdir,
+    openBlob: job.openBlob,
+    log: (message) => job.log(message),
+    fail,
+    async run(command) {
+      const execution = await start(container, command);
+      for (const stream of ["stdout", "stderr"] as const) {
+        readLines(execution[stream], (line) => {
+          if (command.onLine?.(line, stream) ?? true) keep(line, stream);
+        });
+      }
+      return (await execution.result).exitCode;
+    },
+    async ask(argv, stdin) {
+      const execution = await start(container, { argv, ...(stdin ? { stdin } : {}) });
+      readLines(execution.stderr, (line) => keep(line, "stderr"));
+      const said: Buffer[] = [];
+      for await (const chunk of execution.stdout) said.push(chunk as Buffer);
+      const { exitCode } = await execution.result;
+      if (exitCode !== 0) throw fail(argv[0], exitCode);
+      return Buffer.concat(said).toString("utf8");
+    },
+  };
+  return context;
+}
+
+async function start({ deps, dir, signal }: StepContainer, command: StepCommand): Promise<Execution> {
+  return execInContainer(deps, dir, {
+    argv: command.argv,
+    env: command.env ?? {},
+    cwd: command.cwd ?? "/",
+    user: "root",
+    timeoutMs: 0,
+    signal,
+    ...(command.stdin ? { stdin: command.stdin } : {}),
+  });
+}
+
+function readLines(stream: Readable, onLine: (line: string) => void): void {
+  const lines = createLineSplitter(onLine);
+  stream.on("data", (chunk: Buffer) => lines.push(chunk));
+  stream.on("end", () => lines.end());
+}
