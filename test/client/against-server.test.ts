@@ -1,0 +1,142 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { ServerApi } from "../../src/api/contract";
+import type { BuildLogEvent } from "../../src/api/schemas";
+import { createClient } from "../../src/client/client";
+import { connectEmbedded } from "../../src/client/embedded";
+import { Image } from "../../src/image/image";
+import { Sandbox, Snapshots } from "../../src/sdk";
+import { readServerConfig } from "../../src/server/config";
+import { type RunningServer, runServer } from "../../src/server/run-server";
+import { openSqliteStore } from "../../src/server/store/sqlite-store";
+import { MemoryEngine } from "../server/memory-engine";
+import { SILENT } from "../server/test-server";
+
+/** Our client and our server, over real HTTP; only the engine is a double. */
+let home: string;
+let engine: MemoryEngine;
+let server: RunningServer;
+let api: ServerApi;
+let where: { apiUrl: string; apiKey: string };
+
+beforeEach(async () => {
+  home = mkdtempSync(join(tmpdir(), "oc-client-server-"));
+  engine = new MemoryEngine();
+  const config = readServerConfig({ logLevel: "silent", home }, { env: {}, uid: 0, homeDir: "/" });
+  const openStore = (dir: string) => openSqliteStore(join(dir, "server.db"));
+  const signal = AbortSignal.timeout(60_000);
+  server = await runServer(config, { engine, openStore, log: SILENT, now: Date.now, signal });
+  where = { apiUrl: server.url, apiKey: server.apiKey };
+  api = createClient(where);
+});
+afterEach(async () => {
+  await server.close();
+  rmSync(home, { recursive: true });
+});
+
+describe("a snapshot", () => {
+  it("with files is built once, uploaded once, and has a log to read again", async () => {
+    const image = Image.base().addFile("/a", "one").runCommands("print hello").resolve();
+    const live: BuildLogEvent[] = [];
+    const created = await api.createSnapshot({ name: "a", image }, { onBuildLog: (event) => live.push(event) });
+    expect(created).toMatchObject({
+      name: "a",
+      status: "ready",
+      contentHash: image.contentHash,
+      manifest: image.manifest,
+    });
+    expect(live).toContainEqual({ step: 2, type: "run", message: "hello", stream: "stdout" });
+
+    const again: BuildLogEvent[] = [];
+    await api.followSnapshotLog("a", { onBuildLog: (event) => again.push(event) });
+    expect(again).toEqual(live);
+    const rest: BuildLogEvent[] = [];
+    await api.followSnapshotLog("a", { from: 2, onBuildLog: (event) => rest.push(event) });
+    expect(rest).toEqual(live.slice(2));
+
+    await api.createSnapshot({ name: "b", image: { ...image, findBlob: () => undefined } });
+    expect((await api.listSnapshots()).map((info) => info.name).sort()).toEqual(["a", "b"]);
+    expect(engine.buildsRun).toBe(1);
+  });
+
+  it("that cannot be built says where and why", async () => {
+    const image = Image.base().runCommands("fail").resolve();
+    await expect(api.createSnapshot({ name: "a", image })).rejects.toMatchObject({
+      code: "build_failed",
+      details: { step: 1, summary: "fail", exitCode: 1, lastLines: ["it failed"] },
+    });
+  });
+
+  it("whose client leaves is not built on", async () => {
+    const stop = new AbortController();
+    const image = Image.base().runCommands("wait for-ever").resolve();
+    const build = api.createSnapshot({ name: "a", image }, { signal: stop.signal, onBuildLog: () => stop.abort() });
+    await expect(build).rejects.toMatchObject({ code: "aborted" });
+    await expect.poll(() => api.listSnapshots()).toEqual([]);
+  });
+
+  it("is refused where the name is taken or is none", async () => {
+    const image = Image.base().resolve();
+    await api.createSnapshot({ name: "a", image });
+    await expect(api.createSnapshot({ name: "a", image })).rejects.toMatchObject({ code: "conflict" });
+    await expect(api.createSnapshot({ name: "a/b", image })).rejects.toMatchObject({ code: "invalid_input" });
+  });
+
+  it("that is gone is not found, and may be deleted again", async () => {
+    await expect(api.getSnapshot("a")).rejects.toMatchObject({ code: "not_found" });
+    await expect(api.followSnapshotLog("a")).rejects.toMatchObject({ code: "not_found" });
+    await api.deleteSnapshot("a");
+  });
+});
+
+describe("a sandbox", () => {
+  it("lives from create to kill", async () => {
+    await new Snapshots(where).create({ name: "a", image: Image.base().env({ A: "1" }).workdir("/w") });
+    const sandbox = await Sandbox.create({ ...where, snapshot: "a", envs: { B: "2" }, timeout: 60 });
+    expect(await sandbox.exec.run("env A")).toEqual({ exitCode: 0, stdout: "1\n", stderr: "" });
+    expect(await sandbox.exec.run("env C", { env: { C: 'it\'s "$"\n' } })).toMatchObject({ stdout: 'it\'s "$"\n\n' });
+    expect(await sandbox.exec.run("pwd")).toMatchObject({ stdout: "/w\n" });
+    expect(await sandbox.exec.run("fail 7")).toMatchObject({ exitCode: 7 });
+    expect(await sandbox.exec.run("sleep 700")).toMatchObject({ exitCode: 0 });
+    expect(await sandbox.exec.run("sleep 5000", { timeout: 1 })).toMatchObject({ exitCode: -1 });
+    await sandbox.setTimeout(600);
+    expect((await api.getSandbox(sandbox.id)).endAt).toBeDefined();
+    await sandbox.kill();
+    expect(await sandbox.isRunning()).toBe(false);
+    await expect(sandbox.exec.run("echo")).rejects.toMatchObject({ code: expect.stringMatching(/gone|not_found/) });
+  });
+
+  it("takes and gives bytes as they are", async () => {
+    await using sandbox = await Sandbox.create(where);
+    const bytes = Uint8Array.from({ length: 300_000 }, (_, index) => index % 251);
+    await sandbox.files.write("/d/f", bytes);
+    expect(await sandbox.files.readBytes("/d/f")).toEqual(bytes);
+    await sandbox.files.write("/d/é", "héllo");
+    expect(await sandbox.files.read("/d/é")).toBe("héllo");
+    expect(await sandbox.files.list("/d")).toEqual([
+      { name: "f", path: "/d/f", isDir: false, size: 300_000 },
+      { name: "é", path: "/d/é", isDir: false, size: 6 },
+    ]);
+    await sandbox.files.remove("/d/f");
+    expect([await sandbox.files.exists("/d/f"), await sandbox.files.exists("/d/é")]).toEqual([false, true]);
+    await expect(sandbox.files.read("/d/f")).rejects.toMatchObject({ code: "not_found" });
+  });
+});
+
+describe("the server", () => {
+  it("is found by its card", async () => {
+    const found = await connectEmbedded({ env: { OPENCOMPUTER_HOME: home }, serverEntry: "/must/not/start" });
+    expect(await found.info()).toMatchObject({ engine: "memory", version: "0.1.0" });
+  });
+
+  it("collects", async () => {
+    expect(await api.collect()).toMatchObject({ layers: 0 });
+  });
+
+  it("refuses a wrong key", async () => {
+    const stranger = createClient({ apiUrl: server.url, apiKey: "osb_wrong" });
+    await expect(stranger.listSnapshots()).rejects.toMatchObject({ code: "unauthorized" });
+  });
+});
