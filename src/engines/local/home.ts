@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
+import { chmod, mkdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { OpenComputerError } from "../../errors";
 
 /** Where the engine keeps things. What must survive a reboot is below the home; what must not, below /run. */
@@ -41,8 +41,9 @@ export function localHome(root: string): LocalHome {
 
 /** Makes every place of the home; what is there stays. */
 export async function makeHome(home: LocalHome): Promise<void> {
-  // First, because the directories above it are made with the same mode, and root-inside has to pass through them.
-  await mkdir(home.merged, { recursive: true, mode: 0o711 });
+  await mkdir(home.merged, { recursive: true });
+  // Root-inside has to pass through these, whatever our umask is.
+  for (const dir of [RUN_ROOT, dirname(home.merged), home.merged]) await chmod(dir, 0o711);
   for (const dir of [home.layers, home.active, home.sandboxes, home.execs, home.runtimes]) {
     await mkdir(dir, { recursive: true, mode: 0o700 });
   }
