@@ -1,0 +1,123 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { BuildEvent } from "../../src/engines/engine";
+import type { BuildTicket } from "../../src/server/services/build-service";
+import { createTestServer, image, type TestServer, until } from "./test-server";
+
+let server: TestServer;
+beforeEach(async () => {
+  server = await createTestServer();
+});
+afterEach(() => server.close());
+
+const request = (...commands: string[]): BuildTicket =>
+  server.services.builds.request(server.org, { manifest: image(...commands), stepTimeoutMs: 1000, name: "n" });
+const forEver = new AbortController().signal;
+const lastBuild = () => server.org.latestBuildNamed("n");
+
+async function messages(ticket: BuildTicket, from = 0): Promise<string[]> {
+  const found: BuildEvent[] = [];
+  for await (const event of ticket.events(from, forEver)) found.push(event);
+  return found.map((event) => event.message);
+}
+
+describe("one build per hash", () => {
+  it("serves fifty who ask at once, each with the whole log", async () => {
+    const tickets = Array.from({ length: 50 }, () => request("print a", "wait x", "print b"));
+    const logs = tickets.map((ticket) => messages(ticket));
+    server.engine.release("x");
+    const rows = await Promise.all(tickets.map((ticket) => ticket.done));
+    expect(new Set(rows.map((row) => row.id)).size).toBe(1);
+    const [first, ...others] = await Promise.all(logs);
+    expect(first).toContain("b");
+    for (const log of others) expect(log).toEqual(first);
+    expect(server.engine.buildsRun).toBe(1);
+  });
+
+  it("gives a latecomer the log from the start, then live", async () => {
+    const early = request("print a", "wait x", "print b");
+    await until("waiting", () => server.engine.stepsRun.length === 2);
+    const late = messages(request("print a", "wait x", "print b"));
+    server.engine.release("x");
+    expect(await late).toEqual(await messages(early));
+    expect(server.engine.buildsRun).toBe(1);
+  });
+
+  it("is per organisation", async () => {
+    const other = server.services.builds.request(server.store.forOrg("b"), {
+      ...{ manifest: image("print a"), stepTimeoutMs: 1000, name: null },
+    });
+    const rows = await Promise.all([request("print a").done, other.done]);
+    expect(rows[0]?.id).not.toBe(rows[1]?.id);
+  });
+
+  it("runs again where the engine lost the layers, or the base is another", async () => {
+    const first = await request("print a").done;
+    server.engine.layers.clear();
+    const second = await request("print a").done;
+    server.engine.baseDigest = "c".repeat(64);
+    const third = await request("print a").done;
+    expect(new Set([first.id, second.id, third.id]).size).toBe(3);
+    expect((await request("print a").done).id).toBe(third.id);
+    expect(server.engine.buildsRun).toBe(3);
+  });
+});
+
+describe("leaving", () => {
+  it("cancels the build only when the last one leaves", async () => {
+    const [first, second] = [request("wait x"), request("wait x")];
+    await until("running", () => server.engine.buildsRun === 1);
+    first.leave();
+    first.leave();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect((await lastBuild())?.status).toBe("running");
+    second.leave();
+    await expect(second.done).rejects.toMatchObject({ code: "build_cancelled" });
+    expect(await lastBuild()).toMatchObject({ status: "cancelled", error: { code: "build_cancelled" } });
+    expect(await server.store.listCheckpoints()).toEqual([]);
+  });
+
+  it("does not spoil it for one who comes just then", async () => {
+    const first = request("print a", "wait x");
+    await until("waiting", () => server.engine.stepsRun.length === 2);
+    first.leave();
+    const second = request("print a", "wait x");
+    server.engine.release("x");
+    await expect(second.done).resolves.toMatchObject({ checkpoint: { workdir: null } });
+    // The step that had passed was not run again.
+    expect(server.engine.stepsRun).toEqual(["run print a", "run wait x", "run wait x"]);
+  });
+
+  it("ends a reader who leaves, and only that one", async () => {
+    const ticket = request("print a", "wait x");
+    const reader = new AbortController();
+    const reading = (async () => {
+      for await (const _ of ticket.events(0, reader.signal));
+    })();
+    await until("waiting", () => server.engine.stepsRun.length === 2);
+    reader.abort();
+    await expect(reading).rejects.toThrow();
+    server.engine.release("x");
+    await ticket.done;
+  });
+});
+
+describe("failing", () => {
+  it("keeps the log and the reason, and blocks nothing", async () => {
+    const failed = request("print a", "fail");
+    await expect(failed.done).rejects.toMatchObject({ code: "build_failed", details: { exitCode: 1 } });
+    expect(await messages(failed)).toContain("a");
+    expect(await lastBuild()).toMatchObject({ status: "failed", error: { code: "build_failed" } });
+    expect(await server.store.listCheckpoints()).toEqual([]);
+    await expect(request("print a", "fail").done).rejects.toMatchObject({ code: "build_failed" });
+    expect(server.engine.buildsRun).toBe(2);
+  });
+
+  it("takes no more when it stops, and cancels what runs", async () => {
+    const running = request("wait x");
+    await until("running", () => server.engine.buildsRun === 1);
+    await server.services.builds.stop();
+    await expect(running.done).rejects.toMatchObject({ code: "build_cancelled" });
+    expect((await lastBuild())?.status).toBe("cancelled");
+    expect(() => request("print a")).toThrow(/stopping/);
+  });
+});
