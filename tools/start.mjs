@@ -9,7 +9,7 @@ const NEXT = `
 What to try next
   change the image   edit examples/quickstart/index.ts or a file in examples/quickstart/agent, then npm start:
                      only what comes after your change is built
-  see the plan       node tools/pulumi.mjs preview --diff
+  see the plan       npm run pulumi -- preview --diff
   look inside        node dist/src/cli/main.js exec SANDBOX -- ls -l
   read on            README.md, docs/
   clean up           npm run destroy`;
