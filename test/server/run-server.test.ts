@@ -114,6 +114,46 @@ describe("stop", () => {
   });
 });
 
+describe("after a crash", () => {
+  it("says that what was going on was cancelled, and blocks nothing", async () => {
+    // The rows that a server leaves that is killed in the middle of things.
+    const store = await openSqliteStore(join(home, "server.db"));
+    await store.ensureOrganisation({ id: "local", name: "local" });
+    const org = store.forOrg("local");
+    const what = { contentHash: "h", error: null };
+    const build = { ...what, id: "b", name: "t", status: "running", logPath: join(home, "b"), startedAt: 1 } as const;
+    await org.insertBuild({ ...build, finishedAt: null });
+    const row = { ...what, id: "s", name: "t", status: "building", manifest: image("print a"), createdAt: 1 } as const;
+    await org.insertSnapshot({ ...row, checkpointId: null, buildId: null, lastUsedAt: null });
+    const box = { id: "sb-1", status: "creating", checkpointId: "c", envs: {}, metadata: {}, memoryMB: 64 } as const;
+    const times = { timeoutSeconds: 0, deadline: null, startedAt: 1, stoppedAt: null };
+    await org.insertSandbox({ ...box, ...times, snapshot: null, cpuCount: 1 });
+    await store.close();
+
+    const server = await run();
+    expect(engine.started?.knownSandboxes).toEqual([]);
+    expect(await bodyOf(await call(server, "GET", "/sandboxes/sb-1"))).toMatchObject({ status: "stopped" });
+    expect(await bodyOf(await call(server, "GET", "/snapshots/t"))).toMatchObject({
+      ...{ status: "failed", error: expect.stringContaining("stopped before this was done") },
+    });
+    expect((await call(server, "POST", "/snapshots", { name: "t", image: image("print a") })).status).toBe(201);
+  });
+
+  it("stops what was idle for its timeout while no server ran", async () => {
+    const server = await run();
+    const { sandboxID } = await bodyOf(await call(server, "POST", "/sandboxes", { timeout: 60 }));
+    await server.close();
+    const store = await openSqliteStore(join(home, "server.db"));
+    await store.forOrg("local").updateSandbox(String(sandboxID), { deadline: 1 });
+    await store.close();
+    const again = await run();
+    await until("stopped", async () => {
+      return (await bodyOf(await call(again, "GET", `/sandboxes/${sandboxID}`))).status === "stopped";
+    });
+    expect(engine.sandboxes.size).toBe(0);
+  });
+});
+
 describe("over HTTP", () => {
   it("cancels the build of a client that hangs up, also while it waits for a plain answer", async () => {
     const server = await run();
