@@ -26,8 +26,8 @@ export async function* walkTree(root: string, signal: AbortSignal): AsyncGenerat
   const slice = { endMs: Date.now() + SLICE_MS };
   const top = { path: "", location: Buffer.from(root), stats: lstatSync(root) };
   yield* walkEntry(top, top.stats.dev, async () => {
-    if (Date.now() < slice.endMs) return;
     throwIfAborted(signal, "reading a base root filesystem");
+    if (Date.now() < slice.endMs) return;
     await setImmediate();
     slice.endMs = Date.now() + SLICE_MS;
   });

@@ -70,8 +70,6 @@ describe("treeDigest does not change with", () => {
   });
 });
 
-it("is an abort when the signal has fired and the tree takes time", async () => {
-  for (let index = 0; index < 3_000; index += 1) writeFileSync(at(`many-${index}`), "x".repeat(4_000));
-  const late = AbortSignal.abort();
-  await expect(treeDigest(root, 0, late)).rejects.toMatchObject({ code: "aborted" });
+it("is an abort when the signal has fired", async () => {
+  await expect(treeDigest(root, 0, AbortSignal.abort())).rejects.toMatchObject({ code: "aborted" });
 });
