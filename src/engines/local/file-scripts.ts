@@ -32,33 +32,39 @@ make_missing() {
 }
 `;
 
-/** Second argument: the seal at the end of what comes. The "x" keeps line ends at the end of a name. */
+/**
+ * Second argument: the seal at the end of what comes. Few programs on the usual way, because each costs a fork; the "x"
+ * keeps line ends at the end of a name.
+ */
 export const WRITE = `${MAKE_PARENTS}
-target=$(readlink -m -- "$1"; echo x)
-target=\${target%??}
+target=$1
+if [ -L "$1" ]; then
+  target=$(readlink -m -- "$1"; echo x)
+  target=\${target%??}
+fi
 [ -d "$target" ] && exit 41
 [ ! -e "$target" ] || [ -f "$target" ] || exit 42
-dir=$(dirname -- "$target"; echo x)
-dir=\${dir%??}
-make_parents "$dir" || exit 43
-temp=$(mktemp -- "$dir/.opencomputer.XXXXXXXX") || exit 1
+dir=\${target%/*}/
+[ -d "$dir" ] || make_parents "\${dir%/}" || exit 43
+temp=$dir.opencomputer.$2
 trap 'rm -f -- "$temp"' EXIT
+if [ -e "$target" ]; then umask 077; else umask 022; fi
 cat > "$temp" || exit 1
-[ "$(tail -c \${#2} -- "$temp" | tr -d '\\0')" = "$2" ] || exit 44
+[ "$(tail -c \${#2} -- "$temp")" = "$2" ] || exit 44
 truncate -s -\${#2} -- "$temp" || exit 1
 if [ -e "$target" ]; then
   chown --reference="$target" -- "$temp" && chmod --reference="$target" -- "$temp" || exit 1
 else
-  chown --reference="$dir" -- "$temp" && chmod 644 -- "$temp" || exit 1
+  chown --reference="$dir" -- "$temp" || exit 1
 fi
-mv -fT -- "$temp" "$target"`;
+mv -fT -- "$temp" "$target" && trap - EXIT`;
 
-/** Prints \`<type> <size> <name>\` and a NUL for each entry; links count as what they point to. */
+/** Prints `<type> <size> <name>` and a NUL for each entry; links count as what they point to. */
 export const LIST = `[ -e "$1" ] || exit 40
 [ -d "$1" ] || exit 43
-cd -- "$1" && find . -mindepth 1 -maxdepth 1 -printf '%Y %s %f\\0'`;
+cd -- "$1" && exec find . -mindepth 1 -maxdepth 1 -printf '%Y %s %f\\0'`;
 
 export const MAKE_DIR = `${MAKE_PARENTS}
 make_parents "$1"`;
 
-export const REMOVE = `rm -rf -- "$1"`;
+export const REMOVE = `exec rm -rf -- "$1"`;
