@@ -7,6 +7,7 @@ const REQUEST_TIMEOUT_MS = 3_600_000;
 const HEADERS_TIMEOUT_MS = 60_000;
 /** Longer than clients keep idle connections, so that none is closed under a request. */
 const KEEP_ALIVE_MS = 65_000;
+const SWEEP_MS = 20;
 
 export interface HttpListener {
   /** For example `http://127.0.0.1:41234`. */
@@ -31,18 +32,26 @@ export async function listen({ fetch, host, port }: ListenOptions): Promise<Http
     server.once("error", (error) => reject(cannotListen(error, host, port)));
     server.listen(port, host, resolve);
   });
-  return { url: urlOf(server, host), close: (graceMs) => closeServer(server, graceMs) };
+  let answering = 0;
+  server.on("request", (_request, response) => {
+    answering += 1;
+    response.once("close", () => {
+      answering -= 1;
+    });
+  });
+  return { url: urlOf(server, host), close: (graceMs) => closeServer(server, () => answering === 0, graceMs) };
 }
 
-async function closeServer(server: Server, graceMs: number): Promise<void> {
-  const timer = setTimeout(() => server.closeAllConnections(), graceMs);
+async function closeServer(server: Server, isQuiet: () => boolean, graceMs: number): Promise<void> {
+  const giveUpAt = performance.now() + graceMs;
+  // Clients keep connections for later, some without ever having asked: left alone, those outlast any grace.
+  const sweep = setInterval(() => {
+    if (isQuiet() || performance.now() > giveUpAt) server.closeAllConnections();
+  }, SWEEP_MS);
   try {
-    await new Promise<void>((resolve) => {
-      server.close(() => resolve());
-      server.closeIdleConnections();
-    });
+    await new Promise<void>((resolve) => server.close(() => resolve()));
   } finally {
-    clearTimeout(timer);
+    clearInterval(sweep);
   }
 }
 
