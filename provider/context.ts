@@ -1,4 +1,5 @@
 import type { Api } from "../src/api/contract";
+import type { BuildLogEvent } from "../src/api/schemas";
 import type { BlobSource } from "../src/image/local-files";
 
 /**
@@ -17,6 +18,8 @@ export interface HandlerContext {
 export interface ResourceLog {
   /** Replaces the row's status; gone when the operation is over. */
   status(line: string): void;
+  /** A status line from a command's output: the display may leave out what comes faster than people read. */
+  output(line: string): void;
   /** Stays, under the resource, in the diagnostics. */
   info(line: string): void;
   warn(line: string): void;
@@ -72,4 +75,9 @@ export function hasUnknown(value: unknown): boolean {
 /** Without the internal members (`__…`), which are inputs of ours and no outputs of anybody. */
 export function visible(properties: Properties): Properties {
   return Object.fromEntries(Object.entries(properties).filter(([key]) => !key.startsWith("__")));
+}
+
+/** Shows a build on the resource's row: each step, and what its command prints. */
+export function showBuild(log: ResourceLog): (event: BuildLogEvent) => void {
+  return (event) => (event.stream === undefined ? log.status(event.message) : log.output(event.message));
 }

@@ -13,16 +13,17 @@ export function createEngineLog(urn: string | undefined, argv: readonly string[]
   const engine = urn === undefined ? undefined : connectEngine(argv.at(-1) ?? "");
   if (engine === undefined || urn === undefined) return consoleLog;
   const send = (severity: SeverityValue, message: string, ephemeral: boolean) => {
-    const request = new LogRequest();
-    request.setUrn(urn);
-    request.setSeverity(severity);
-    request.setMessage(message);
-    request.setEphemeral(ephemeral);
-    // A line that cannot be shown is no reason to fail a deployment.
-    engine.log(request, () => undefined);
+    const request = new LogRequest().setUrn(urn).setSeverity(severity).setMessage(message).setEphemeral(ephemeral);
+    engine.queue = engine.queue.then(() => sendLine(engine.client, request));
   };
+  let lastOutputMs = 0;
   return {
     status: (line) => send(LogSeverity.INFO, line, true),
+    output: (line) => {
+      if (Date.now() - lastOutputMs < OUTPUT_INTERVAL_MS) return;
+      lastOutputMs = Date.now();
+      send(LogSeverity.INFO, line, true);
+    },
     info: (line) => send(LogSeverity.INFO, line, false),
     warn: (line) => send(LogSeverity.WARNING, line, false),
   };
@@ -30,22 +31,40 @@ export function createEngineLog(urn: string | undefined, argv: readonly string[]
 
 type SeverityValue = (typeof LogSeverity)[keyof typeof LogSeverity];
 
+/** People read one line a second; a display that is no terminal prints every line that it gets. */
+const OUTPUT_INTERVAL_MS = 1_000;
+const LINE_TIMEOUT_MS = 5_000;
+
 const consoleLog: ResourceLog = {
   status: () => undefined,
+  output: () => undefined,
   info: (line) => console.log(line),
   warn: (line) => console.warn(line),
 };
 
 /** Credentials must come from the very copy of grpc that Pulumi's stubs use: another copy's are refused. */
-const { credentials } = createRequire(require.resolve("@pulumi/pulumi"))("@grpc/grpc-js") as typeof grpc;
+const { credentials, Metadata } = createRequire(require.resolve("@pulumi/pulumi"))("@grpc/grpc-js") as typeof grpc;
 
-const engines = new Map<string, EngineClient>();
+interface Engine {
+  readonly client: EngineClient;
+  /** Lines go one after another: calls that run at once may arrive in any order. */
+  queue: Promise<void>;
+}
 
-function connectEngine(address: string): EngineClient | undefined {
+/** A line that cannot be shown is no reason to fail a deployment. */
+function sendLine(client: EngineClient, request: LogRequest): Promise<void> {
+  return new Promise((resolve) => {
+    client.log(request, new Metadata(), { deadline: Date.now() + LINE_TIMEOUT_MS }, () => resolve());
+  });
+}
+
+const engines = new Map<string, Engine>();
+
+function connectEngine(address: string): Engine | undefined {
   if (!/^[\w.[\]:-]+:\d+$/.test(address)) return undefined;
   const known = engines.get(address);
   if (known !== undefined) return known;
-  const engine = new EngineClient(address, credentials.createInsecure());
+  const engine = { client: new EngineClient(address, credentials.createInsecure()), queue: Promise.resolve() };
   engines.set(address, engine);
   return engine;
 }

@@ -10,6 +10,7 @@ import {
   hasUnknown,
   type Properties,
   type ResourceHandlers,
+  showBuild,
   visible,
 } from "./context";
 
@@ -52,8 +53,10 @@ function diff(_context: unknown, olds: Properties, news: Properties): DiffResult
 
 async function create(context: HandlerContext, inputs: Properties): Promise<CreateResult> {
   const request = inputsSchema.parse(inputs);
-  const onBuildLog = (event: { message: string }) => context.log.status(event.message);
-  const sandbox = await context.api.createSandbox(request, { onBuildLog, signal: context.signal });
+  const sandbox = await context.api.createSandbox(request, {
+    onBuildLog: showBuild(context.log),
+    signal: context.signal,
+  });
   return { id: sandbox.sandboxID, outs: toOutputs(inputs, sandbox) };
 }
 

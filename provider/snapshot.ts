@@ -13,6 +13,7 @@ import {
   type Properties,
   type ResourceHandlers,
   type ResourceLog,
+  showBuild,
   UNKNOWN,
   visible,
 } from "./context";
@@ -150,9 +151,11 @@ async function create(context: HandlerContext, inputs: Properties): Promise<Crea
     image: { manifest, findBlob: context.findBlob },
     ...(stepTimeoutSeconds === undefined ? {} : { stepTimeoutSeconds }),
   };
-  const onBuildLog = (event: { message: string }) => context.log.status(event.message);
   try {
-    const snapshot = await context.api.createSnapshot(request, { onBuildLog, signal: context.signal });
+    const snapshot = await context.api.createSnapshot(request, {
+      onBuildLog: showBuild(context.log),
+      signal: context.signal,
+    });
     return { id: snapshot.id, outs: toOutputs(inputs, snapshot) };
   } catch (error) {
     if (!isOpenComputerError(error, "conflict")) throw error;

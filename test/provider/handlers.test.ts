@@ -18,6 +18,7 @@ beforeEach(() => {
   lines = [];
   const log = {
     status: (line: string) => lines.push(`status ${line}`),
+    output: (line: string) => lines.push(`output ${line}`),
     info: (line: string) => lines.push(`info ${line}`),
     warn: (line: string) => lines.push(`warn ${line}`),
   };

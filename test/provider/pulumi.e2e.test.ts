@@ -64,7 +64,7 @@ describe("from nothing to a sandbox and back", () => {
 
   it("builds, checkpoints and starts", async () => {
     const { output } = succeeded(await stack.pulumi("up", "--yes", "--stack", "dev"));
-    expect(output).toContain("2 created");
+    expect(output).toContain("3 created");
     expect(
       await inSandbox("sh agent/tool.sh hello; oc-hello; python3 -c 'import oc_greet'; echo $EXTRA; id -un; pwd"),
     ).toBe(
