@@ -41,7 +41,7 @@ export interface Api {
   killSandbox(id: string, options?: CallOptions): Promise<void>;
 
   /** Runs a command to its end. A non-zero exit code is a result, not an error. */
-  exec(id: string, request: ExecRequest, options?: CallOptions): Promise<ExecResult>;
+  exec(id: string, request: ExecRequest, options?: ExecOptions): Promise<ExecResult>;
   readFile(id: string, path: string, options?: CallOptions): Promise<Readable>;
   writeFile(id: string, path: string, content: string | Uint8Array | Readable, options?: CallOptions): Promise<void>;
   listFiles(id: string, path: string, options?: CallOptions): Promise<FileInfo[]>;
@@ -71,6 +71,11 @@ export interface FollowOptions extends BuildOptions {
 export interface CallOptions {
   /** Ends the call with the code `aborted`. */
   readonly signal?: AbortSignal;
+}
+
+export interface ExecOptions extends CallOptions {
+  /** Whether the command ends with the call where that is given up. Default false: it goes on until its own timeout. */
+  readonly attached?: boolean;
 }
 
 export interface BuildOptions extends CallOptions {

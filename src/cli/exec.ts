@@ -4,7 +4,8 @@ import type { CommandFactory } from "./command-factory";
 import { formatJson } from "./format-table";
 
 const HELP = `
-Prints what the command printed and ends with its exit code (255 where a signal or the timeout ended it).
+Prints what the command printed and ends with its exit code (255 where a signal or the timeout ended it). Ctrl-C ends
+the command too.
 One word alone is run by a shell; several are a program and its arguments, as they are.
 
 Examples:
@@ -32,7 +33,7 @@ export const execCommand: CommandFactory = (terminal, done) =>
     .addHelpText("after", HELP)
     .action(async (id: string, command: string[], options: ExecOptions) => {
       const api = await terminal.open();
-      const result = await api.exec(id, toRequest(command, options), { signal: terminal.signal });
+      const result = await api.exec(id, toRequest(command, options), { signal: terminal.signal, attached: true });
       if (options.json) {
         terminal.print(formatJson(result));
       } else {

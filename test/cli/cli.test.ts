@@ -103,7 +103,7 @@ describe("ls", () => {
 });
 
 describe("exec", () => {
-  const RUN = "POST /api/sandboxes/sb-1/exec/run-async";
+  const RUN = "POST /api/sandboxes/sb-1/exec/run";
   it.each([
     [["--", "ls", "-l", "--all"], { cmd: "ls", args: ["-l", "--all"], envs: {}, timeout: 0 }],
     [["ls", "here"], { cmd: "ls", args: ["here"], envs: {}, timeout: 0 }],

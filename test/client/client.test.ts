@@ -171,6 +171,27 @@ describe("exec", () => {
   });
 });
 
+describe("an attached exec", () => {
+  const RUN = "POST /api/sandboxes/s/exec/run";
+
+  it("is one call, with spaces before its answer while the command runs", async () => {
+    const api = await connect({ [RUN]: { chunks: [" ", " ", '{"exitCode":0,"stdout":"o","stderr":""}'] } });
+    expect(await api.exec("s", { cmd: "x" }, { attached: true })).toEqual({ exitCode: 0, stdout: "o", stderr: "" });
+  });
+
+  it("fails with what the body says once the answer has begun", async () => {
+    const api = await connect({ [RUN]: { json: { error: "the sandbox was stopped", code: "gone" } } });
+    await expect(api.exec("s", { cmd: "x" }, { attached: true })).rejects.toMatchObject({ code: "gone" });
+  });
+
+  it("leaves the server when the signal fires", async () => {
+    const api = await connect({ [RUN]: { chunks: [" "], end: "hang" } });
+    const exec = api.exec("s", { cmd: "x" }, { attached: true, signal: AbortSignal.timeout(40) });
+    await expect(exec).rejects.toMatchObject({ code: "aborted" });
+    await expect.poll(() => server.abandoned).toEqual([RUN]);
+  });
+});
+
 describe("a file", () => {
   it("is read as a stream that fails where the connection breaks", async () => {
     const api = await connect({
