@@ -68,7 +68,7 @@ describe("from nothing to a sandbox and back", () => {
     expect(
       await inSandbox("sh agent/tool.sh hello; oc-hello; python3 -c 'import oc_greet'; echo $EXTRA; id -un; pwd"),
     ).toBe(
-      ['tool says hello in it\'s "prod" $HOME', "hello from oc-hello 2.0", "1", "sandbox", "/workspace"].join("\n"),
+      ['tool says hello in it\'s "prod" $HOME', "hello from deb 2.0", "1", "sandbox", "/workspace"].join("\n"),
     );
   });
 
