@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { readServerConfig } from "../../src/server/config";
 import { type RunningServer, runServer } from "../../src/server/run-server";
 import { openSqliteStore } from "../../src/server/store/sqlite-store";
+import { version } from "../../src/version";
 import { MemoryEngine } from "./memory-engine";
 import { bodyOf, EVENTS, image, readEvents, SILENT, until } from "./test-server";
 
@@ -46,7 +47,7 @@ describe("start", () => {
   it("answers, and says how in a card for this user alone", async () => {
     const server = await run();
     expect(server.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
-    expect(await readCard()).toEqual({ url: server.url, apiKey: server.apiKey, pid: process.pid, version: "0.1.0" });
+    expect(await readCard()).toEqual({ url: server.url, apiKey: server.apiKey, pid: process.pid, version });
     expect((await stat(join(home, "server.json"))).mode & 0o777).toBe(0o600);
     expect((await stat(home)).mode & 0o777).toBe(0o700);
     expect((await call(server, "GET", "/info")).status).toBe(200);
