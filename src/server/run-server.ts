@@ -1,4 +1,5 @@
 import { chmod, mkdir } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Engine } from "../engines/engine";
 import { toErrorJson } from "../errors";
 import { version } from "../version";
@@ -109,7 +110,7 @@ async function closeDoors(services: Services, listener: HttpListener): Promise<v
   const closed = listener.close(CLOSE_GRACE_MS);
   services.exec.stop();
   // An engine that does not let go of its builds must not keep the server from ending.
-  await Promise.race([services.builds.stop(), closed]);
+  await Promise.race([services.builds.stop(), sleep(CLOSE_GRACE_MS, undefined, { ref: false })]);
   await closed;
 }
 

@@ -188,6 +188,32 @@ describe("over HTTP", () => {
     }
   });
 
+  it("refuses a body that is too large, also one that does not say its size", async () => {
+    const server = await run();
+    const headers = { "X-API-Key": server.apiKey };
+    const url = `${server.url}/api/sandboxes/x/exec/run`;
+    const mib = new Uint8Array(1024 * 1024);
+    const chunked = new ReadableStream({ pull: (stream) => stream.enqueue(mib) });
+    const inits: (RequestInit & { duplex?: "half" })[] = [
+      { body: "x".repeat(17 * 2 ** 20) },
+      { body: chunked, duplex: "half" },
+    ];
+    for (const init of inits) {
+      const answer = await fetch(url, { method: "POST", headers, ...init });
+      expect([answer.status, (await bodyOf(answer)).code]).toEqual([413, "invalid_input"]);
+    }
+  });
+
+  it("waits for a build that nobody watches to be cancelled before the engine stops", async () => {
+    const server = await run();
+    await call(server, "POST", "/snapshots?async=1", { name: "t", image: image("wait x") });
+    await until("building", () => engine.buildsRun === 1);
+    await server.close();
+    const again = await run();
+    const error = expect.stringContaining("the server is stopping");
+    expect(await bodyOf(await call(again, "GET", "/snapshots/t"))).toMatchObject({ status: "failed", error });
+  });
+
   it("streams a file of many MiB both ways", async () => {
     const server = await run();
     const { sandboxID } = await bodyOf(await call(server, "POST", "/sandboxes", {}));

@@ -104,8 +104,11 @@ export class ExecService {
   }
 
   private toCommand(execution: Execution, output: OutputBuffer, startedAt: number): KeptCommand {
-    execution.stdout.on("data", (bytes: Buffer) => output.append("stdout", bytes));
-    execution.stderr.on("data", (bytes: Buffer) => output.append("stderr", bytes));
+    for (const name of ["stdout", "stderr"] as const) {
+      execution[name].on("data", (bytes: Buffer) => output.append(name, bytes));
+      // A pipe that breaks ends early; how the command ended is told by its result.
+      execution[name].on("error", () => {});
+    }
     const result = execution.result.then(({ exitCode, timedOut }): ExecResult => {
       if (this.stopping) throw serverStopping();
       if (timedOut) output.append("stderr", Buffer.from(timeoutLine(output.text("stderr"))));
