@@ -3,4 +3,3 @@ export { type AppParts, createApp } from "./server/app";
 export { readServerConfig, type ServerConfig, type ServerOptions } from "./server/config";
 export { startServer } from "./server/main";
 export type { RunningServer } from "./server/run-server";
-export { closeOnStopSignal } from "./server/stop-signals";
