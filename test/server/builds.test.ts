@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { BuildEvent } from "../../src/engines/engine";
-import type { BuildTicket } from "../../src/server/services/build-service";
+import type { BuildTicket } from "../../src/server/services/build-flight";
 import { createTestServer, image, type TestServer, until } from "./test-server";
 
 let server: TestServer;
@@ -83,7 +83,8 @@ describe("leaving", () => {
     const second = request("print a", "wait x");
     server.engine.release("x");
     await expect(second.done).resolves.toMatchObject({ checkpoint: { workdir: null } });
-    // The step that had passed was not run again.
+    // It waited until the cancelled one had cleaned up, and the step that had passed was not run again.
+    expect(server.engine.buildsAtOnce).toBe(1);
     expect(server.engine.stepsRun).toEqual(["run print a", "run wait x", "run wait x"]);
   });
 

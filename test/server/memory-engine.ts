@@ -32,6 +32,8 @@ export class MemoryEngine implements Engine {
   /** Every step that was run, in order. */
   readonly stepsRun: string[] = [];
   buildsRun = 0;
+  /** The most builds that ran at the same time. */
+  buildsAtOnce = 0;
   readonly layers = new Set<string>();
   readonly sandboxes = new Map<string, MemorySandbox>();
   /** How many commands were ended by a signal. */
@@ -39,6 +41,7 @@ export class MemoryEngine implements Engine {
   started: StartOptions | undefined;
   /** Set to make the next createSandbox fail. */
   failCreate: Error | undefined;
+  private building = 0;
   private readonly gates = new Map<string, PromiseWithResolve>();
 
   async start(options: StartOptions): Promise<void> {
@@ -59,6 +62,18 @@ export class MemoryEngine implements Engine {
 
   async build(request: BuildRequest): Promise<Checkpoint> {
     this.buildsRun += 1;
+    this.building += 1;
+    this.buildsAtOnce = Math.max(this.buildsAtOnce, this.building);
+    try {
+      return await this.buildImage(request);
+    } finally {
+      // Cleaning up takes a real engine a while too.
+      await sleep(5);
+      this.building -= 1;
+    }
+  }
+
+  private async buildImage(request: BuildRequest): Promise<Checkpoint> {
     const { manifest, onLog } = request;
     const { keys, cached } = await this.plan(manifest);
     onLog({ step: 0, type: "build", message: `${keys.length} steps, ${cached} of them built` });

@@ -11,7 +11,7 @@ import type { AppParts } from "../app";
 import type { AppEnv } from "../auth";
 import { limitBody, MANIFEST_BODY_BYTES, readBody, SMALL_BODY_BYTES } from "../request-body";
 import { takeManifest } from "../services/manifest-intake";
-import type { SandboxWish } from "../services/sandbox-service";
+import type { SandboxWish } from "../services/sandbox-wish";
 import { drain, streamProgress, wantsEvents } from "../sse";
 import type { SandboxRow } from "../store/store";
 
@@ -70,7 +70,6 @@ export function sandboxRoutes(parts: AppParts): Hono<AppEnv> {
     await sandboxes.setTimeout(c.get("org"), c.req.param("id"), timeout);
     return c.body(null, 204);
   });
-
   return app;
 }
 

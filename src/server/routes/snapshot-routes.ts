@@ -46,7 +46,6 @@ export function snapshotRoutes(parts: AppParts): Hono<AppEnv> {
     const pending = await snapshots.follow(c.get("org"), c.req.param("name"));
     return streamProgress(c, { begin: (signal) => follow(pending, from, signal), toBody: toInfo, log });
   });
-
   return app;
 }
 

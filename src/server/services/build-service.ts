@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { BuildEvent, Engine } from "../../engines/engine";
+import type { Engine } from "../../engines/engine";
 import { isOpenComputerError, OpenComputerError, toErrorJson } from "../../errors";
 import { contentHash } from "../../image/hash";
 import type { ImageManifest } from "../../image/manifest";
@@ -9,6 +9,7 @@ import type { Log } from "../log";
 import type { BuildOutcome, CheckpointRow, OrgStore } from "../store/store";
 import type { ActivityGate } from "./activity-gate";
 import type { BlobStore } from "./blob-store";
+import { type BuildTicket, createFlight, type Flight, subscribe } from "./build-flight";
 import { BuildLog } from "./build-log";
 
 export interface BuildServiceParts {
@@ -27,18 +28,6 @@ export interface BuildWish {
   readonly stepTimeoutMs: number;
   /** The snapshot that it is for, where there is one. */
   readonly name: string | null;
-}
-
-/** One subscriber's hold on a build; whoever has one must {@link BuildTicket.leave}. */
-export interface BuildTicket {
-  /** The checkpoint, when it is there. Rejects with build_failed, build_cancelled and the like. */
-  readonly done: Promise<CheckpointRow>;
-  /** Every event from number `from`, then live; ends when the build does, however it ends. */
-  events(from: number, signal: AbortSignal): AsyncGenerator<BuildEvent>;
-  /** The id of the build, once it is known to be one; undefined where the image was there already. */
-  buildId(): Promise<string | undefined>;
-  /** Lets go; the last to leave cancels what still runs. Again is fine. */
-  leave(): void;
 }
 
 /**
@@ -72,7 +61,7 @@ export class BuildService {
   }
 
   private begin(key: string, org: OrgStore, wish: BuildWish, hash: string): Flight {
-    const flight: Flight = { subscribers: 0, over: false, controller: new AbortController(), ...startOf() };
+    const flight = createFlight();
     this.flights.set(key, flight);
     const predecessor = this.ending.get(key);
     const running = this.fly(flight, org, wish, hash, predecessor).finally(() => {
@@ -144,7 +133,7 @@ export class BuildService {
       await org.finishBuild(build.id, { status: "succeeded", error: null, finishedAt: this.parts.now() });
       return row;
     } catch (error) {
-      const reason = flight.controller.signal.aborted ? toReason(flight.controller.signal) : error;
+      const reason = flight.controller.signal.aborted ? flight.controller.signal.reason : error;
       if (!isOpenComputerError(reason)) this.parts.log.error({ err: reason, buildId: build.id }, "a build broke");
       await org.finishBuild(build.id, toOutcome(reason, this.parts.now()));
       throw reason;
@@ -165,73 +154,10 @@ export class BuildService {
   }
 }
 
-type LogSource =
-  | { readonly kind: "cached"; readonly hash: string }
-  | { readonly kind: "building"; readonly id: string; readonly log: BuildLog }
-  | { readonly kind: "nothing" };
-
 interface RunningBuild {
   readonly id: string;
   readonly hash: string;
   readonly log: BuildLog;
-}
-
-interface Flight {
-  subscribers: number;
-  over: boolean;
-  readonly controller: AbortController;
-  readonly source: Promise<LogSource>;
-  readonly open: (source: LogSource) => void;
-  readonly done: Promise<CheckpointRow>;
-  readonly land: (row: CheckpointRow) => void;
-  readonly crash: (reason: unknown) => void;
-}
-
-function startOf(): Pick<Flight, "source" | "open" | "done" | "land" | "crash"> {
-  let open: Flight["open"] = () => {};
-  let land: Flight["land"] = () => {};
-  let crash: Flight["crash"] = () => {};
-  const source = new Promise<LogSource>((resolve) => {
-    open = resolve;
-  });
-  const done = new Promise<CheckpointRow>((resolve, reject) => {
-    land = resolve;
-    crash = reject;
-  });
-  // Nobody may be listening when it fails: the last subscriber may be the one who cancelled it.
-  done.catch(() => {});
-  return { source, open, done, land, crash };
-}
-
-function subscribe(flight: Flight, cancelFlight: () => void): BuildTicket {
-  let left = false;
-  flight.subscribers += 1;
-  return {
-    done: flight.done,
-    events: (from, signal) => readFlight(flight, from, signal),
-    buildId: async () => {
-      const source = await flight.source;
-      return source.kind === "building" ? source.id : undefined;
-    },
-    leave: () => {
-      if (left) return;
-      left = true;
-      flight.subscribers -= 1;
-      if (flight.subscribers === 0) cancelFlight();
-    },
-  };
-}
-
-async function* readFlight(flight: Flight, from: number, signal: AbortSignal): AsyncGenerator<BuildEvent> {
-  const source = await flight.source;
-  if (source.kind === "building") yield* source.log.read(from, signal);
-  if (source.kind === "cached" && from === 0) {
-    yield { step: 0, type: "cache_hit", message: `image ${source.hash.slice(0, 12)} is already built` };
-  }
-}
-
-function toReason(signal: AbortSignal): unknown {
-  return signal.reason;
 }
 
 function toOutcome(reason: unknown, finishedAt: number): BuildOutcome {

@@ -1,13 +1,13 @@
-import { randomBytes } from "node:crypto";
 import type { BuildEvent, Engine } from "../../engines/engine";
 import { OpenComputerError } from "../../errors";
 import type { ImageManifest } from "../../image/manifest";
 import type { Log } from "../log";
-import type { CheckpointRow, OrgStore, OwnedRow, SandboxRow, SnapshotRow, Store } from "../store/store";
+import type { CheckpointRow, OrgStore, OwnedRow, SandboxRow, Store } from "../store/store";
 import { abortable, toAborted } from "./abortable";
 import type { ActivityGate } from "./activity-gate";
 import type { BuildService } from "./build-service";
 import { IdleSandboxes } from "./idle-sandboxes";
+import { type Origin, type SandboxWish, toNewRow } from "./sandbox-wish";
 import type { SnapshotService } from "./snapshot-service";
 
 /** The longest that an engine may take to start a sandbox whose image is built. */
@@ -22,19 +22,6 @@ export interface SandboxServiceParts {
   readonly gate: ActivityGate;
   readonly now: () => number;
   readonly log: Log;
-}
-
-export interface SandboxWish {
-  /** What it starts from; a snapshot wins over an image, and neither is the base. */
-  readonly snapshot?: string;
-  readonly image?: ImageManifest;
-  readonly envs: Readonly<Record<string, string>>;
-  readonly metadata: Readonly<Record<string, string>>;
-  readonly memoryMB: number;
-  readonly cpuCount: number;
-  /** Idle seconds; 0 is never. */
-  readonly timeoutSeconds: number;
-  readonly stepTimeoutMs: number;
 }
 
 /** A sandbox in use: it does not count as idle until {@link SandboxUse.end}. */
@@ -213,20 +200,6 @@ export class SandboxService {
     await org.updateSandbox(row.id, change);
     return { ...row, ...change };
   }
-}
-
-interface Origin {
-  readonly checkpoint: CheckpointRow;
-  readonly snapshot: SnapshotRow | null;
-}
-
-function toNewRow(wish: SandboxWish, origin: Origin, now: number): SandboxRow {
-  const { envs, metadata, memoryMB, cpuCount, timeoutSeconds } = wish;
-  return {
-    ...{ id: `sb-${randomBytes(6).toString("hex")}`, status: "creating", startedAt: now, stoppedAt: null },
-    ...{ checkpointId: origin.checkpoint.id, snapshot: origin.snapshot?.name ?? null, deadline: null },
-    ...{ envs, metadata, memoryMB, cpuCount, timeoutSeconds },
-  };
 }
 
 async function withTimeLimit(signal: AbortSignal, work: (limited: AbortSignal) => Promise<void>): Promise<void> {

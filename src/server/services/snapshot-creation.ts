@@ -1,7 +1,7 @@
 import type { BuildEvent } from "../../engines/engine";
 import { OpenComputerError, toErrorJson } from "../../errors";
 import type { OrgStore, SnapshotRow } from "../store/store";
-import type { BuildTicket } from "./build-service";
+import type { BuildTicket } from "./build-flight";
 
 /** A snapshot on its way. Whoever has one must {@link PendingSnapshot.leave}. */
 export interface PendingSnapshot {

@@ -1,0 +1,33 @@
+import { randomBytes } from "node:crypto";
+import type { ImageManifest } from "../../image/manifest";
+import type { CheckpointRow, SandboxRow, SnapshotRow } from "../store/store";
+
+/** A sandbox as somebody wants it. */
+export interface SandboxWish {
+  /** What it starts from; a snapshot wins over an image, and neither is the base. */
+  readonly snapshot?: string;
+  readonly image?: ImageManifest;
+  readonly envs: Readonly<Record<string, string>>;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly memoryMB: number;
+  readonly cpuCount: number;
+  /** Idle seconds; 0 is never. */
+  readonly timeoutSeconds: number;
+  readonly stepTimeoutMs: number;
+}
+
+/** What a sandbox starts from, found. */
+export interface Origin {
+  readonly checkpoint: CheckpointRow;
+  readonly snapshot: SnapshotRow | null;
+}
+
+/** The row of a sandbox that is about to be created. */
+export function toNewRow(wish: SandboxWish, origin: Origin, now: number): SandboxRow {
+  const { envs, metadata, memoryMB, cpuCount, timeoutSeconds } = wish;
+  return {
+    ...{ id: `sb-${randomBytes(6).toString("hex")}`, status: "creating", startedAt: now, stoppedAt: null },
+    ...{ checkpointId: origin.checkpoint.id, snapshot: origin.snapshot?.name ?? null, deadline: null },
+    ...{ envs, metadata, memoryMB, cpuCount, timeoutSeconds },
+  };
+}
