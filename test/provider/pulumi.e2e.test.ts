@@ -67,9 +67,7 @@ describe("from nothing to a sandbox and back", () => {
     expect(output).toContain("3 created");
     expect(
       await inSandbox("sh agent/tool.sh hello; oc-hello; python3 -c 'import oc_greet'; echo $EXTRA; id -un; pwd"),
-    ).toBe(
-      ['tool says hello in it\'s "prod" $HOME', "hello from deb 2.0", "1", "sandbox", "/workspace"].join("\n"),
-    );
+    ).toBe(['tool says hello in it\'s "prod" $HOME', "hello from deb 2.0", "1", "sandbox", "/workspace"].join("\n"));
   });
 
   it("has nothing to do for the same program", async () => {
@@ -118,6 +116,10 @@ describe("from nothing to a sandbox and back", () => {
     succeeded(await stack.pulumi("destroy", "--yes", "--stack", "dev"));
     const { stdout } = succeeded(await stack.cli("ls", "--json"));
     expect(JSON.parse(stdout)).toMatchObject({ snapshots: [], sandboxes: [] });
+    const held = leaked(before, census()).filter((line) => /^(mount .*\/merged|merged|cgroup|runtime.*sb-)/.test(line));
+    expect(held).toEqual([]);
+    // What is left is the server, which waits for the next program, and the networks that it keeps ready.
+    succeeded(await stack.cli("stop"));
     expect(leaked(before, census())).toEqual([]);
   });
 });
