@@ -1,14 +1,14 @@
+import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { readFile, rm, writeFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename, join, posix } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { finished } from "node:stream/promises";
-import { execa } from "execa";
 import { OpenComputerError } from "../../errors";
 import type { ExecSpec, Execution } from "../engine";
 import { COMMAND_ENV } from "./command";
 import { type ContainerDeps, isRunning } from "./container";
-import { execProcess, homeOf } from "./exec-process";
+import { execProcess, homeOf, hostUser } from "./exec-process";
 import { type ExecReports, readReports, type StartReport } from "./exec-reports";
 import { feed, type OutputStream, outputStream } from "./exec-streams";
 
@@ -32,6 +32,7 @@ interface Front {
  * @throws gone where the container does not run; invalid_input where `cwd` is no directory
  */
 export async function execInContainer(deps: ContainerDeps, dir: string, spec: ExecSpec): Promise<Execution> {
+  if (/^\/(proc|sys)(\/|$)/.test(posix.normalize(spec.cwd ?? "/"))) throw noDirectory(spec);
   const id = basename(dir);
   const call = join(deps.home.execs, randomBytes(8).toString("hex"));
   const forget = () => Promise.all([`${call}.json`, `${call}.pid`].map((file) => rm(file, { force: true })));
@@ -50,24 +51,28 @@ export async function execInContainer(deps: ContainerDeps, dir: string, spec: Ex
 }
 
 async function startFront(deps: ContainerDeps, id: string, call: string, spec: ExecSpec): Promise<Front> {
-  const process = execProcess(spec, deps.facts.env, deps.openFiles);
-  // It holds the environment, and with it secrets.
-  await writeFile(`${call}.json`, JSON.stringify(process), { mode: 0o600 });
-  const child = execa(deps.runtime.path, deps.runtime.execArgs(id, `${call}.json`, `${call}.pid`), {
-    stdio: [spec.stdin ? "pipe" : "ignore", "pipe", "pipe", "pipe"],
-    env: COMMAND_ENV,
-    extendEnv: false,
-    buffer: false,
-    reject: false,
-  });
-  const exited = new Promise<void>((resolve) => {
-    child.once("exit", () => resolve());
-    child.once("error", () => resolve());
-  });
-  const { stdin, stdout, stderr } = child;
-  if (!stdout || !stderr) throw new OpenComputerError("internal", `cannot run ${deps.runtime.path}`);
-  const reports = readReports(child.stdio[3] as Readable, exited);
-  return { reports, exited, stdin, stdout, stderr, end: () => child.kill("SIGKILL") };
+  const { pipes, runtime } = deps;
+  const owner = hostUser(spec.user);
+  const [out, err] = await Promise.all([pipes.take(owner), pipes.take(owner)]);
+  try {
+    // It holds the environment, and with it secrets.
+    const description = JSON.stringify(execProcess(spec, deps.facts.env, deps.openFiles));
+    await writeFile(`${call}.json`, description, { mode: 0o600 });
+    // Spawned as it is: execa hands no descriptors of ours on. What the runtime itself says goes to stderr.
+    const child = spawn(runtime.path, runtime.execArgs(id, `${call}.json`, `${call}.pid`), {
+      stdio: [spec.stdin ? "pipe" : "ignore", "ignore", err.writeEnd, "pipe", out.writeEnd, err.writeEnd],
+      env: COMMAND_ENV,
+    });
+    const exited = new Promise<void>((resolve) => {
+      child.once("exit", () => resolve());
+      child.once("error", () => resolve());
+    });
+    const reports = readReports(child.stdio[3] as Readable, exited);
+    const end = () => child.kill("SIGKILL");
+    return { reports, exited, stdin: child.stdin, stdout: out.source, stderr: err.source, end };
+  } finally {
+    await Promise.all([out.handedOver(), err.handedOver()]);
+  }
 }
 
 async function withLimit(started: Promise<StartReport>, end: () => void): Promise<StartReport> {
@@ -78,13 +83,16 @@ async function withLimit(started: Promise<StartReport>, end: () => void): Promis
 async function startError(report: StartReport, dir: string, spec: ExecSpec, front: Front): Promise<OpenComputerError> {
   let said = "";
   for await (const chunk of front.stderr) said = `${said}${chunk}`.slice(-2000);
-  if (report.kind === "no-directory") {
-    const cwd = JSON.stringify(spec.cwd ?? homeOf(spec.user));
-    const message = `the working directory ${cwd} is not a directory that user ${spec.user} can enter in this sandbox`;
-    return new OpenComputerError("invalid_input", message, { details: { cwd: spec.cwd } });
-  }
+  front.stdout.destroy();
+  if (report.kind === "no-directory") return noDirectory(spec);
   if (await isRunning(dir)) return new OpenComputerError("internal", `cannot start the command: ${said.trim()}`);
   return new OpenComputerError("gone", `sandbox ${basename(dir)} is not running`);
+}
+
+function noDirectory({ cwd, user }: ExecSpec): OpenComputerError {
+  const place = JSON.stringify(cwd ?? homeOf(user));
+  const message = `the working directory ${place} is not a directory that user ${user} can enter in this sandbox`;
+  return new OpenComputerError("invalid_input", message, { details: { cwd } });
 }
 
 /** Watches over a running command until it is over, by itself or by timeout or signal. */

@@ -9,6 +9,7 @@ import type { LayerStore } from "./layer-store";
 import { mountOverlay, unmount } from "./mounts";
 import type { NetworkPool } from "./network";
 import { type BindMount, type ContainerLimits, ociSpec } from "./oci-spec";
+import type { OutputPipes } from "./output-pipes";
 import { isAlive, processStart } from "./process-identity";
 import type { Runtime } from "./runtime";
 
@@ -19,6 +20,7 @@ export interface ContainerDeps {
   readonly facts: HostFacts;
   readonly layers: LayerStore;
   readonly networks: NetworkPool;
+  readonly pipes: OutputPipes;
   readonly limitSwap: boolean;
   readonly uuidNull: boolean;
   readonly openFiles: number;

@@ -1,11 +1,11 @@
 import type { ExecSpec } from "../engine";
-import { DEFAULT_PATH, ociProcess } from "./oci-spec";
+import { DEFAULT_PATH, ociProcess, UID_SHIFT } from "./oci-spec";
 
 /**
- * Runs inside, as leader of the command's process group. Arguments: working directory, then the command. It tells on
- * descriptor 3 that the command starts, and how it ended: so we know the moment it ends, also where something that it
- * left running keeps its output open. The traps keep it alive to tell; a subshell does not inherit them. `exec`, because
- * a bare "$@" could name a shell builtin.
+ * Runs inside, as leader of the command's process group. Arguments: working directory, then the command, whose output
+ * goes to descriptors 4 and 5. It tells on descriptor 3 that the command starts, and how it ended: so we know the moment
+ * it ends, also where something that it left running keeps its output open. The traps keep it alive to tell; a subshell
+ * does not inherit them. `exec`, because a bare "$@" could name a shell builtin.
  */
 const LAUNCH = `cd -P -- "$1" 2>/dev/null || { echo nodir >&3; exit 125; }
 case "$PWD/" in /proc/*|/sys/*) echo nodir >&3; exit 125;; esac
@@ -13,7 +13,7 @@ shift
 unset OLDPWD
 trap : HUP INT QUIT TERM USR1 USR2
 echo "ok $$" >&3
-(exec "$@" 3>&-)
+(exec "$@" >&4 2>&5 3>&- 4>&- 5>&-)
 status=$?
 echo "exit $status" >&3
 exit "$status"`;
@@ -22,6 +22,11 @@ const USERS = {
   root: { uid: 0, gid: 0, home: "/root" },
   sandbox: { uid: 1000, gid: 1000, home: "/home/sandbox" },
 } as const;
+
+/** Who a user is on the host. */
+export function hostUser(user: ExecSpec["user"]): { uid: number; gid: number } {
+  return { uid: UID_SHIFT + USERS[user].uid, gid: UID_SHIFT + USERS[user].gid };
+}
 
 /** Where a command runs that says no directory. */
 export function homeOf(user: ExecSpec["user"]): string {

@@ -51,9 +51,9 @@ export function outputStream(source: Readable): OutputStream {
   };
 }
 
-/** Pipes a caller's bytes in; a command that does not read them is no error. */
+/** Pipes a caller's bytes in. A command that does not read them is no error; bytes that break off end its input. */
 export function feed(from: Readable, to: Writable): void {
-  to.on("error", () => from.destroy());
-  from.on("error", () => to.destroy());
+  finished(from).catch(() => to.destroy());
+  finished(to).catch(() => from.destroy());
   from.pipe(to);
 }

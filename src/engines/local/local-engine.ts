@@ -12,6 +12,7 @@ import { gatherHostFacts } from "./host-facts";
 import { createLayerStore } from "./layer-store";
 import { createNetworkPool } from "./network";
 import type { RuntimeKind } from "./oci-spec";
+import { createOutputPipes } from "./output-pipes";
 import { probeOverlay } from "./overlay-probe";
 import { createRuntime } from "./runtime";
 import { createSandboxFiles, type SandboxFiles } from "./sandbox-files";
@@ -101,6 +102,7 @@ async function startEngine(options: LocalEngineOptions, start: StartOptions): Pr
     facts: await gatherHostFacts({ shared: home.shared, hostEnv, init: binaries.init, baseRoot }),
     layers,
     networks: createNetworkPool(home.root),
+    pipes: createOutputPipes(home.execs),
     limitSwap: await accountsSwap(),
     uuidNull,
     openFiles: await openFilesLimit(),

@@ -20,12 +20,13 @@ export interface Runtime {
   list(): Promise<string[]>;
   /** Removes what the runtime keeps for itself; call it when there is no container. */
   clear(): Promise<void>;
-  /** Arguments that run the process described in `file` inside, with file descriptor 3 handed through. */
+  /** Arguments that run the process described in `file` inside, with file descriptors 3, 4 and 5 handed through. */
   execArgs(id: string, file: string, pidFile: string): string[];
   /** Sends a signal to a process group, named as seen inside. Only for runsc, whose processes the host cannot see. */
   signalGroup(id: string, group: number, signal: number): Promise<void>;
 }
 
+const RUNSC_HAND_OVER = [3, 4, 5].flatMap((fd) => ["--pass-fd", `${fd}:${fd}`]);
 const START_TIMEOUT_MS = 60_000;
 
 /** A runtime whose state is in `stateDir`, apart from that of all others on the machine. */
@@ -49,7 +50,7 @@ export function createRuntime(binary: RuntimeBinary, stateDir: string): Runtime 
       await rm(join(stateDir, kind), { recursive: true, force: true });
     },
     execArgs(id, file, pidFile) {
-      const handOver = kind === "runsc" ? ["--pass-fd", "3:3"] : ["--preserve-fds", "1"];
+      const handOver = kind === "runsc" ? RUNSC_HAND_OVER : ["--preserve-fds", "3"];
       return [...flags, "exec", ...handOver, "--pid-file", pidFile, "--process", file, id];
     },
     async signalGroup(id, group, signal) {

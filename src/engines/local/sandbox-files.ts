@@ -25,7 +25,7 @@ interface Call {
   readonly path: string;
   readonly args?: readonly string[];
   readonly stdin?: Readable;
-  readonly signal: AbortSignal;
+  readonly signal?: AbortSignal;
 }
 
 /** File operations over an engine's exec. */
@@ -39,9 +39,19 @@ export function createSandboxFiles(exec: Exec): SandboxFiles {
   return {
     read: (id, path, signal) => readFile(exec, { id, script: READ, path, signal }),
     async write(id, path, content, signal) {
+      if (signal.aborted) throw new OpenComputerError("aborted", `stopped before ${path} was written`);
       // The script takes the file only where this stands at its end: a write that broke off is no file.
       const seal = randomBytes(16).toString("hex");
-      await run({ id, script: WRITE, path, args: [seal], stdin: sealed(content, seal), signal });
+      const stdin = sealed(content, seal);
+      const stop = () => stdin.destroy();
+      signal.addEventListener("abort", stop, { once: true });
+      try {
+        // Without the signal: a script that is killed cannot clean up, one whose input ends early does.
+        await run({ id, script: WRITE, path, args: [seal], stdin });
+      } finally {
+        signal.removeEventListener("abort", stop);
+        stop();
+      }
     },
     async list(id, path, signal) {
       return parseEntries(path, (await run({ id, script: LIST, path, signal })).toString("utf8"));
@@ -60,16 +70,16 @@ async function start(exec: Exec, { id, script, path, args = [], stdin, signal }:
     const message = `${JSON.stringify(path)} is not a path in a sandbox; expected an absolute one such as /workspace/a`;
     throw new OpenComputerError("invalid_input", message);
   }
-  if (signal.aborted) throw new OpenComputerError("aborted", `stopped before ${path} was touched`);
+  if (signal?.aborted) throw new OpenComputerError("aborted", `stopped before ${path} was touched`);
   const argv = ["/bin/sh", "-c", script, "sh", path, ...args] as const;
-  const input = stdin === undefined ? {} : { stdin };
-  return exec(id, { argv, env: {}, cwd: "/", user: "root", timeoutMs: 0, signal, ...input });
+  const spec: ExecSpec = { argv, env: {}, cwd: "/", user: "root", timeoutMs: 0 };
+  return exec(id, { ...spec, ...(stdin ? { stdin } : {}), ...(signal ? { signal } : {}) });
 }
 
 async function assertDone(execution: Execution, call: Call, errors: string): Promise<void> {
   const { exitCode } = await execution.result;
   if (exitCode === 0) return;
-  if (call.signal.aborted) throw new OpenComputerError("aborted", `stopped while working on ${call.path}`);
+  if (call.signal?.aborted) throw new OpenComputerError("aborted", `stopped while working on ${call.path}`);
   const known = SCRIPT_ERRORS[exitCode];
   if (known) throw new OpenComputerError(known.code, `${call.path} ${known.message}`, { details: { path: call.path } });
   if (exitCode === -1) throw new OpenComputerError("gone", `sandbox ${call.id} ended while ${call.path} was worked on`);

@@ -1,0 +1,27 @@
+import { afterAll, beforeAll, describe, expect } from "vitest";
+import { buildLaws } from "./suite/build-laws";
+import type { EngineUnderTest } from "./suite/engine-under-test";
+import { execLaws } from "./suite/exec-laws";
+import { fileLaws } from "./suite/file-laws";
+import { packageLaws } from "./suite/package-laws";
+import { restartLaws } from "./suite/restart-laws";
+import { sandboxLaws } from "./suite/sandbox-laws";
+
+/** What every engine must do. Whatever it held of the machine before, it holds afterwards, and no more. */
+export function engineSuite(name: string, under: EngineUnderTest): void {
+  describe(name, () => {
+    let before: string[];
+    beforeAll(() => {
+      before = under.holdings();
+    });
+    buildLaws(under);
+    packageLaws(under);
+    execLaws(under);
+    fileLaws(under);
+    sandboxLaws(under);
+    restartLaws(under);
+    afterAll(() => {
+      expect(under.holdings()).toEqual(before);
+    });
+  });
+}

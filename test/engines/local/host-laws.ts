@@ -1,0 +1,93 @@
+import { spawn } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { RegistryFixture } from "../../fixtures/registry";
+import { Bench, run } from "../suite/engine-under-test";
+import { type LocalUnderTest, toEngineUnderTest } from "./local-under-test";
+
+/** What only the host can see of this engine. */
+export function hostLaws(local: LocalUnderTest, registry: () => RegistryFixture): void {
+  describe("on the host", () => {
+    let bench: Bench;
+    let id: string;
+    beforeAll(async () => {
+      bench = new Bench(toEngineUnderTest(local));
+      await bench.start();
+      id = await bench.sandbox();
+    });
+    afterAll(async () => {
+      await bench.engine.destroySandbox(id);
+      await bench.engine.stop();
+      expect(local.holdings()).toEqual([]);
+    });
+
+    test("root inside is nobody outside", () => {
+      const pids = readFileSync(`/sys/fs/cgroup/pids/opencomputer/${id}/cgroup.procs`, "utf8").trim().split("\n");
+      expect(pids.length).toBeGreaterThan(0);
+      for (const pid of pids) {
+        const [real, effective] =
+          /^Uid:\t(\d+)\t(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.slice(1) ?? [];
+        for (const uid of [real, effective]) {
+          expect(Number(uid)).toBeGreaterThanOrEqual(100_000);
+          expect(Number(uid)).toBeLessThan(165_536);
+        }
+      }
+    });
+
+    test("a step that writes nothing is an empty layer: nothing of the host is in it", async () => {
+      const { layers } = await bench.build([run("true")]);
+      expect(readdirSync(join(local.home, "layers", layers[1]?.slice(0, 16) ?? "", "fs"), { recursive: true })).toEqual(
+        [],
+      );
+    });
+
+    test("the host is reached at its address; other sandboxes are not reached at all", async () => {
+      const get = (url: string) => `import urllib.request as u; print(u.urlopen("${url}", timeout=3).status)`;
+      const fromHere = await bench.run(id, ["python3", "-c", get(`${registry().url}/apt/Packages`)]);
+      expect(fromHere).toMatchObject({ exitCode: 0, stdout: "200\n" });
+      const other = await bench.sandbox();
+      await bench.sh(other, "python3 -m http.server 8000 >/dev/null 2>&1 &");
+      await bench.sh(other, "sleep 1");
+      const address = (await bench.sh(other, "tail -1 /etc/hosts | cut -f1")).stdout.trim();
+      expect(await bench.run(other, ["python3", "-c", get(`http://${address}:8000/`)])).toMatchObject({ exitCode: 0 });
+      expect(await bench.run(id, ["python3", "-c", get(`http://${address}:8000/`)])).toMatchObject({ exitCode: 1 });
+      await bench.engine.destroySandbox(other);
+    });
+
+    test("limits stand in the control groups", () => {
+      const read = (controller: string, file: string) =>
+        readFileSync(`/sys/fs/cgroup/${controller}/opencomputer/${id}/${file}`, "utf8").trim();
+      expect(read("memory", "memory.limit_in_bytes")).toBe(String(512 * 1024 * 1024));
+      expect(read("cpu", "cpu.cfs_quota_us")).toBe("100000");
+      expect(read("pids", "pids.max")).toBe("512");
+    });
+
+    test("garbage in active/ and stray directories are gone after a start", async () => {
+      mkdirSync(join(local.home, "active", "b-garbage", "fs", "deep"), { recursive: true });
+      writeFileSync(join(local.home, "active", "b-garbage", "container.json"), '{"slot":16000,"layers":[]}');
+      mkdirSync(join(local.run, "merged", "b-stray"));
+      await bench.engine.stop();
+      await bench.restart([id]);
+      expect(readdirSync(join(local.home, "active"))).toEqual([]);
+      expect(readdirSync(join(local.run, "merged"))).toEqual([id]);
+    });
+
+    test("a server that was killed in the middle of a build leaves nothing that the next start does not remove", async () => {
+      await bench.engine.stop();
+      const child = join(__dirname, "killed-build.ts");
+      const argv = ["vite-node", child, local.home, local.runtime, id];
+      const server = spawn("npx", argv, { stdio: ["ignore", "pipe", "inherit"], detached: true });
+      await new Promise<void>((resolve, reject) => {
+        server.once("exit", () => reject(new Error("the build ended early")));
+        server.stdout.on("data", (chunk: Buffer) => chunk.toString().includes("42 and on") && resolve());
+      });
+      process.kill(-(server.pid ?? 0), "SIGKILL");
+      expect(readdirSync(join(local.home, "active"))).toHaveLength(1);
+      await bench.restart([id]);
+      expect(readdirSync(join(local.home, "active"))).toEqual([]);
+      expect(local.holdings().filter((line) => line.includes("/b-"))).toEqual([]);
+      expect(await bench.sh(id, "echo alive")).toMatchObject({ stdout: "alive\n" });
+    });
+  });
+}

@@ -1,0 +1,83 @@
+import { createHash } from "node:crypto";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { homedir, tmpdir } from "node:os";
+import { join } from "node:path";
+import { createLocalEngine } from "../../../src/engines/local/local-engine";
+import { cacheHome } from "../../../src/paths";
+import { census } from "../../fixtures/census";
+import type { RegistryFixture } from "../../fixtures/registry";
+import type { EngineUnderTest } from "../suite/engine-under-test";
+
+export type TestedRuntime = "runc" | "runsc";
+
+/** The local engine in a home of its own, with the packages of the fixture. */
+export class LocalUnderTest {
+  readonly home = mkdtempSync(join(tmpdir(), "oc-engine-"));
+  readonly run = join("/run/opencomputer", createHash("sha256").update(this.home).digest("hex").slice(0, 12));
+
+  constructor(
+    readonly runtime: TestedRuntime,
+    private readonly registry: () => RegistryFixture,
+  ) {}
+
+  create() {
+    const cacheDir = cacheHome({ env: process.env, uid: 0, homeDir: homedir() });
+    const base = process.env["OPENCOMPUTER_BASE"];
+    const packages = {
+      OPENCOMPUTER_APT_SOURCES: this.registry().aptSourcesFile,
+      PIP_INDEX_URL: this.registry().pipIndexUrl,
+      PIP_TRUSTED_HOST: "10.213.0.1",
+    };
+    const hostEnv = { ...process.env, ...packages };
+    const { home, runtime } = this;
+    return createLocalEngine({ home, cacheDir, runtime, hostEnv, ...(base ? { base } : {}) });
+  }
+
+  /** What of the machine's census belongs to this home: others may be at work beside us. */
+  holdings(): string[] {
+    const slots = this.slots();
+    const ours = (line: string) =>
+      line.includes(this.run) ||
+      line.includes(this.run.slice("/run/opencomputer/".length)) ||
+      line.includes(this.home) ||
+      line.includes(`sb-suite-${process.pid}-`) ||
+      slots.some((slot) => line === `slot ${slot}` || line === `link oc${slot}`);
+    return [...census().filter(ours), ...this.stragglers()];
+  }
+
+  dispose(): void {
+    rmSync(this.home, { recursive: true, force: true });
+  }
+
+  private slots(): string[] {
+    const dir = "/run/opencomputer/net";
+    const names = existsSync(dir) ? readdirSync(dir) : [];
+    return names.filter((name) => readOrEmpty(join(dir, name, "owner")) === this.home);
+  }
+
+  /** Processes of the runtimes that name this home on their command line. */
+  private stragglers(): string[] {
+    return readdirSync("/proc")
+      .filter((pid) => /^\d+$/.test(pid) && readOrEmpty(`/proc/${pid}/cmdline`).includes(this.run))
+      .map((pid) => `process ${pid} ${readOrEmpty(`/proc/${pid}/cmdline`).replaceAll("\0", " ")}`);
+  }
+}
+
+/** The suite's view of it. */
+export function toEngineUnderTest(local: LocalUnderTest): EngineUnderTest {
+  return {
+    create: () => local.create(),
+    holdings: () => local.holdings(),
+    // gVisor's kernel is inside of the limit, and is what the host's kernel ends.
+    memoryLimitEnds: local.runtime === "runsc" ? "sandbox" : "process",
+    limitsProcesses: true,
+  };
+}
+
+function readOrEmpty(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,124 @@
+import { Readable } from "node:stream";
+import { afterAll, beforeAll } from "vitest";
+import type { BuildEvent, Checkpoint, Engine, ExecSpec } from "../../../src/engines/engine";
+import { OpenComputerError } from "../../../src/errors";
+import { digestOf } from "../../../src/image/hash";
+import type { Step } from "../../../src/image/step";
+
+/** An engine that the suite is run on. */
+export interface EngineUnderTest {
+  /** A new engine over the same state, as after a restart of the server. */
+  readonly create: () => Engine;
+  /** What the engine holds of the machine now, one line each: mounts, links, processes. */
+  readonly holdings: () => string[];
+  /** What using up the memory ends: the one process, or the sandbox with all of them. */
+  readonly memoryLimitEnds: "process" | "sandbox";
+  /** Whether forking without end is stopped by a limit of the sandbox's own. */
+  readonly limitsProcesses: boolean;
+}
+
+export interface Finished {
+  readonly exitCode: number;
+  readonly timedOut: boolean;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A started engine, and what nearly every test does with it. */
+export class Bench {
+  engine: Engine;
+  private count = 0;
+  private readonly blobs = new Map<string, Buffer>();
+  readonly signal = new AbortController().signal;
+
+  constructor(private readonly under: EngineUnderTest) {
+    this.engine = under.create();
+  }
+
+  async start(knownSandboxes: readonly string[] = []): Promise<void> {
+    await this.engine.start({ knownSandboxes, onProgress: () => undefined, signal: this.signal });
+  }
+
+  /** A new engine over the same state; the old one has stopped. */
+  async restart(knownSandboxes: readonly string[]): Promise<void> {
+    this.engine = this.under.create();
+    await this.start(knownSandboxes);
+  }
+
+  blob(content: string | Buffer): string {
+    const bytes = Buffer.from(content);
+    const digest = digestOf(bytes);
+    this.blobs.set(digest, bytes);
+    return digest;
+  }
+
+  async build(
+    steps: readonly Step[],
+    options: { signal?: AbortSignal; stepTimeoutMs?: number; log?: BuildEvent[] } = {},
+  ): Promise<Checkpoint> {
+    return this.engine.build({
+      manifest: { base: "base", steps: [...steps] },
+      openBlob: async (digest) => {
+        const bytes = this.blobs.get(digest);
+        if (!bytes) throw new OpenComputerError("blob_missing", `no ${digest}`);
+        return { sizeBytes: bytes.length, stream: Readable.from(bytes.length === 0 ? [] : [bytes]) };
+      },
+      onLog: (event) => options.log?.push(event),
+      stepTimeoutMs: options.stepTimeoutMs ?? 120_000,
+      signal: options.signal ?? this.signal,
+    });
+  }
+
+  async sandbox(checkpoint?: Checkpoint, limits: { memoryMB?: number; cpuCount?: number } = {}): Promise<string> {
+    this.count += 1;
+    const id = `sb-suite-${process.pid}-${this.count}`;
+    const spec = { id, checkpoint: checkpoint ?? (await this.build([])), memoryMB: 512, cpuCount: 1, ...limits };
+    await this.engine.createSandbox(spec, this.signal);
+    return id;
+  }
+
+  async run(id: string, argv: readonly [string, ...string[]], spec: Partial<ExecSpec> = {}): Promise<Finished> {
+    const defaults = { env: {}, cwd: null, user: "sandbox", timeoutMs: 30_000 } as const;
+    const execution = await this.engine.exec(id, { ...defaults, ...spec, argv });
+    const [stdout, stderr] = await Promise.all([textOf(execution.stdout), textOf(execution.stderr)]);
+    return { ...(await execution.result), stdout, stderr };
+  }
+
+  async sh(id: string, script: string, spec: Partial<ExecSpec> = {}): Promise<Finished> {
+    return this.run(id, ["sh", "-c", script], spec);
+  }
+
+  async write(id: string, path: string, content: string | Buffer): Promise<void> {
+    await this.engine.writeFile(id, path, Readable.from([Buffer.from(content)]), this.signal);
+  }
+
+  async read(id: string, path: string): Promise<string> {
+    return textOf(await this.engine.readFile(id, path, this.signal));
+  }
+}
+
+/** A bench for the tests of one `describe`, with one sandbox of the plain base. */
+export function useBench(under: EngineUnderTest): { bench: () => Bench; id: () => string } {
+  let bench: Bench;
+  let id: string;
+  beforeAll(async () => {
+    bench = new Bench(under);
+    await bench.start();
+    id = await bench.sandbox();
+  });
+  afterAll(async () => {
+    await bench.engine.destroySandbox(id);
+    await bench.engine.stop();
+  });
+  return { bench: () => bench, id: () => id };
+}
+
+export async function textOf(stream: Readable): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream) chunks.push(Buffer.from(chunk as Buffer));
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+export const run = (...commands: string[]): Step => ({ type: "run", args: { commands } });
+export const env = (vars: Record<string, string>): Step => ({ type: "env", args: { vars } });
+export const workdir = (path: string): Step => ({ type: "workdir", args: { path } });

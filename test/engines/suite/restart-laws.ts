@@ -1,0 +1,25 @@
+import { describe, expect, test } from "vitest";
+import { Bench, type EngineUnderTest, run } from "./engine-under-test";
+
+/** A server that comes back finds its sandboxes running, and nothing of what nobody knows. */
+export function restartLaws(under: EngineUnderTest): void {
+  describe("restart", () => {
+    test("known sandboxes are adopted with all they wrote and run; unknown ones are removed", async () => {
+      const bench = new Bench(under);
+      await bench.start();
+      const checkpoint = await bench.build([run("echo built > /built")]);
+      const [known, unknown] = [await bench.sandbox(checkpoint), await bench.sandbox(checkpoint)];
+      await bench.sh(known, "echo kept > /tmp/kept; sleep 4730 >/dev/null 2>&1 &");
+      await bench.engine.stop();
+
+      await bench.restart([known]);
+      expect(await bench.engine.sandboxStatus(known)).toBe("running");
+      expect(await bench.engine.sandboxStatus(unknown)).toBe("stopped");
+      expect((await bench.sh(known, "cat /built /tmp/kept; pgrep -fc '[s]leep 4730'")).stdout).toBe("built\nkept\n1\n");
+      expect(await bench.engine.hasCheckpoint(checkpoint)).toBe(true);
+
+      await bench.engine.destroySandbox(known);
+      await bench.engine.stop();
+    });
+  });
+}

@@ -1,0 +1,96 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { Bench, type EngineUnderTest, run, textOf } from "./engine-under-test";
+
+/** Sandboxes start alike, do not know each other, bear their limits, and leave nothing behind. */
+export function sandboxLaws(under: EngineUnderTest): void {
+  describe("sandboxes", () => {
+    let bench: Bench;
+    let made: string[] = [];
+    beforeAll(async () => {
+      bench = new Bench(under);
+      await bench.start();
+    });
+    afterEach(async () => {
+      for (const id of made.splice(0)) await bench.engine.destroySandbox(id);
+    });
+    afterAll(async () => bench.engine.stop());
+    const sandbox = async (...args: Parameters<Bench["sandbox"]>) => {
+      const id = await bench.sandbox(...args);
+      made = [...made, id];
+      return id;
+    };
+
+    test("two of one checkpoint start alike and do not see each other's files or processes", async () => {
+      const checkpoint = await bench.build([run("echo common > /common")]);
+      const [one, two] = await Promise.all([sandbox(checkpoint), sandbox(checkpoint)]);
+      await bench.sh(one, "echo mine > /tmp/mine; sudo rm /common; sleep 4720 >/dev/null 2>&1 &");
+      expect((await bench.sh(two, "cat /common; ls /tmp/mine; pgrep -f '[s]leep 4720'")).stdout).toBe("common\n");
+      expect((await bench.sh(one, "ls /common")).exitCode).not.toBe(0);
+    });
+
+    test("the life of one: running, conflict, destroyed, stopped, destroyed again", async () => {
+      const id = await sandbox();
+      expect(await bench.engine.sandboxStatus(id)).toBe("running");
+      const spec = { id, checkpoint: await bench.build([]), memoryMB: 512, cpuCount: 1 };
+      await expect(bench.engine.createSandbox(spec, bench.signal)).rejects.toMatchObject({ code: "conflict" });
+      expect(await bench.sh(id, "echo still here")).toMatchObject({ stdout: "still here\n" });
+      for (const _ of [1, 2]) {
+        await bench.engine.destroySandbox(id);
+        expect(await bench.engine.sandboxStatus(id)).toBe("stopped");
+      }
+      expect(await bench.engine.sandboxStatus("sb-never")).toBe("stopped");
+    });
+
+    test("an id that could be a path is none", async () => {
+      await expect(bench.engine.destroySandbox("../layers")).rejects.toMatchObject({ code: "invalid_input" });
+    });
+
+    test("a create that was aborted leaves nothing", async () => {
+      const before = under.holdings();
+      const spec = { id: "sb-aborted", checkpoint: await bench.build([]), memoryMB: 512, cpuCount: 1 };
+      await expect(bench.engine.createSandbox(spec, AbortSignal.abort())).rejects.toMatchObject({ code: "aborted" });
+      const controller = new AbortController();
+      setTimeout(() => controller.abort(), 15);
+      await expect(bench.engine.createSandbox(spec, controller.signal)).rejects.toMatchObject({ code: "aborted" });
+      expect(await bench.engine.sandboxStatus("sb-aborted")).toBe("stopped");
+      expect(under.holdings().filter((line) => !before.includes(line) && line.includes("sb-aborted"))).toEqual([]);
+    });
+
+    test("destroying ends what runs in it", async () => {
+      const id = await sandbox();
+      const argv = ["sleep", "600"] as const;
+      const execution = await bench.engine.exec(id, { argv, env: {}, cwd: null, user: "sandbox", timeoutMs: 0 });
+      const outputs = [textOf(execution.stdout), textOf(execution.stderr)];
+      await bench.engine.destroySandbox(id);
+      expect(await execution.result).toEqual({ exitCode: -1, timedOut: false });
+      expect(await Promise.all(outputs)).toEqual(["", expect.any(String)]);
+    });
+
+    test("memory is limited, and neighbours do not notice", async () => {
+      const [greedy, neighbour] = [await sandbox(undefined, { memoryMB: 256 }), await sandbox()];
+      const hog = "import time\nkeep = [b'x' * (1 << 20) for _ in range(1500)]\ntime.sleep(1)";
+      const { exitCode } = await bench.run(greedy, ["python3", "-c", hog]);
+      expect([137, -1]).toContain(exitCode);
+      expect(await bench.sh(neighbour, "echo fine")).toMatchObject({ exitCode: 0, stdout: "fine\n" });
+      const expected = under.memoryLimitEnds === "sandbox" ? "stopped" : "running";
+      expect(await bench.engine.sandboxStatus(greedy)).toBe(expected);
+    });
+
+    test.runIf(under.limitsProcesses)("processes are limited, and the sandbox can still be destroyed", async () => {
+      const id = await sandbox();
+      const bomb =
+        "import os, time\nn = 0\ntry:\n  while n < 2000:\n    if os.fork() == 0: time.sleep(30); os._exit(0)\n    n += 1\nexcept OSError: print(n)";
+      const { stdout } = await bench.run(id, ["python3", "-c", bomb], { timeoutMs: 15_000 });
+      expect(Number(stdout)).toBeGreaterThan(100);
+      expect(Number(stdout)).toBeLessThan(512);
+    });
+
+    test("the CPU is limited", async () => {
+      const id = await sandbox(undefined, { cpuCount: 0.25 });
+      const burn =
+        "import time\nstart, spent = time.monotonic(), time.process_time()\nwhile time.monotonic() - start < 2: pass\nprint(time.process_time() - spent)";
+      const { stdout } = await bench.run(id, ["python3", "-c", burn]);
+      expect(Number(stdout)).toBeLessThan(under.memoryLimitEnds === "sandbox" ? 2.5 : 1);
+    });
+  });
+}
