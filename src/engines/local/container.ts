@@ -75,10 +75,11 @@ export async function startContainer(
     });
     await writeFile(join(dir, "config.json"), JSON.stringify(spec));
     signal.throwIfAborted();
-    const pid = await deps.runtime.run(id, dir, signal);
+    const pid = await deps.runtime.run(id, dir);
     const start = await processStart(pid);
     if (start === null) throw new OpenComputerError("internal", `container ${id} ended as soon as it started`);
     await writeRecord(dir, { slot: network.slot, layers: [...layers], process: { pid, start } });
+    signal.throwIfAborted();
   } catch (error) {
     await endContainer(deps, dir);
     throw signal.aborted ? new OpenComputerError("aborted", "stopped while a container was starting") : error;

@@ -54,6 +54,7 @@ export interface ProcessUser {
   readonly gid: number;
 }
 
+const SENTRY_TASKS = 128;
 const CPU_PERIOD_US = 100_000;
 const SHM_BYTES = 64 * 1024 * 1024;
 /** Above the server's own, so that the kernel ends a sandbox first when the machine runs out of memory. */
@@ -164,11 +165,12 @@ function namespaces({ kind, netns, userns }: ContainerSpec): object[] {
   return [...own, user, { type: "network", path: netns }];
 }
 
-function resources({ limits, limitSwap }: ContainerSpec): object {
+/** gVisor holds two tasks of the host for each process inside, and some of its own; without one it ends as a whole. */
+function resources({ kind, limits, limitSwap }: ContainerSpec): object {
   return {
     devices: [{ allow: false, access: "rwm" }],
     memory: { limit: limits.memoryBytes, ...(limitSwap ? { swap: limits.memoryBytes } : {}) },
     cpu: { period: CPU_PERIOD_US, quota: Math.round(limits.cpuCount * CPU_PERIOD_US) },
-    pids: { limit: limits.pids },
+    pids: { limit: kind === "runsc" ? limits.pids * 2 + SENTRY_TASKS : limits.pids },
   };
 }

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createLocalEngine } from "../../../src/engines/local/local-engine";
@@ -12,13 +12,17 @@ export type TestedRuntime = "runc" | "runsc";
 
 /** The local engine in a home of its own, with the packages of the fixture. */
 export class LocalUnderTest {
-  readonly home = mkdtempSync(join(tmpdir(), "oc-engine-"));
-  readonly run = join("/run/opencomputer", createHash("sha256").update(this.home).digest("hex").slice(0, 12));
+  readonly home: string;
+  /** Its directory below /run. */
+  readonly run: string;
 
   constructor(
     readonly runtime: TestedRuntime,
     private readonly registry: () => RegistryFixture,
-  ) {}
+  ) {
+    this.home = join(tmpdir(), `oc-engine-${process.pid}-${runtime}`);
+    this.run = join("/run/opencomputer", createHash("sha256").update(this.home).digest("hex").slice(0, 12));
+  }
 
   create() {
     const cacheDir = cacheHome({ env: process.env, uid: 0, homeDir: homedir() });
@@ -68,9 +72,8 @@ export function toEngineUnderTest(local: LocalUnderTest): EngineUnderTest {
   return {
     create: () => local.create(),
     holdings: () => local.holdings(),
-    // gVisor's kernel is inside of the limit, and is what the host's kernel ends.
-    memoryLimitEnds: local.runtime === "runsc" ? "sandbox" : "process",
-    limitsProcesses: true,
+    // gVisor's kernel stands under the limits itself, and ends with all that it runs.
+    limitsEnd: local.runtime === "runsc" ? "sandbox" : "process",
   };
 }
 

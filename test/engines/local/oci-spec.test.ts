@@ -55,6 +55,7 @@ test("limits: no swap beyond the memory, a quota of the CPU, a number of process
     cpu: { period: 100_000, quota: 150_000 },
     pids: { limit: 9 },
   });
+  expect(config("runsc").linux.resources.pids).toEqual({ limit: 146 });
   expect(config("runc", false).linux.resources.memory).toEqual({ limit: 1024 });
 });
 

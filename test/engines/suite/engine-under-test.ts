@@ -11,10 +11,8 @@ export interface EngineUnderTest {
   readonly create: () => Engine;
   /** What the engine holds of the machine now, one line each: mounts, links, processes. */
   readonly holdings: () => string[];
-  /** What using up the memory ends: the one process, or the sandbox with all of them. */
-  readonly memoryLimitEnds: "process" | "sandbox";
-  /** Whether forking without end is stopped by a limit of the sandbox's own. */
-  readonly limitsProcesses: boolean;
+  /** What using up memory or processes ends: the one process, or the sandbox with all of them. */
+  readonly limitsEnd: "process" | "sandbox";
 }
 
 export interface Finished {
