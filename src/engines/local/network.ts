@@ -33,6 +33,8 @@ export interface NetworkPool {
 }
 
 const READY_NETWORKS = 2;
+/** Making the next one waits until the container that took the last has started: they would slow each other down. */
+const REFILL_DELAY_MS = 150;
 
 /** A pool for the server of this home. */
 export function createNetworkPool(home: string): NetworkPool {
@@ -49,7 +51,7 @@ export function createNetworkPool(home: string): NetworkPool {
   return {
     async take() {
       const network = ready.shift() ?? makeNetwork(home);
-      refill();
+      setTimeout(refill, REFILL_DELAY_MS).unref();
       return network;
     },
     give: (slot) => removeNetwork(slot),
