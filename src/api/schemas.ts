@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { ERROR_CODES } from "../errors";
 import { digestSchema, envSchema } from "../image/step";
 
 /**
@@ -101,6 +102,8 @@ export const execProgressSchema = z.object({
   stderr: z.string().default(""),
   truncated: z.boolean().optional(),
   error: z.string().optional(),
+  /** Ours: the error's code. */
+  code: z.enum(ERROR_CODES).optional(),
 });
 
 export const fileInfoSchema = z.object({

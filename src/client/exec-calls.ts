@@ -72,9 +72,8 @@ async function waitForResult(
 ): Promise<ExecResult> {
   for (let delayMs = FIRST_POLL_DELAY_MS; ; delayMs = Math.min(delayMs * 2, MAX_POLL_DELAY_MS)) {
     const call = { method: "GET", path: routes.execResult(id, execId), signal } as const;
-    const { running, error, exitCode = 0, ...output } = await transport.json(execProgressSchema, call);
-    if (error)
-      throw new OpenComputerError("internal", `the command could not be run: ${error}`, { details: { execId } });
+    const { running, error, code, exitCode = 0, ...output } = await transport.json(execProgressSchema, call);
+    if (error) throw fromErrorJson({ error, ...(code ? { code } : {}), details: { execId } }, "internal");
     if (!running) return { exitCode, ...output };
     await sleep(delayMs, undefined, signal ? { signal } : {});
   }

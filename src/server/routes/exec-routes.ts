@@ -60,7 +60,7 @@ function toPollBody(state: CommandState): object {
     case "over":
       return { running: false, ...state.result };
     case "failed":
-      return { running: false, error: state.error.error, ...state.output };
+      return { running: false, ...state.error, ...state.output };
     default:
       return assertNever(state);
   }
