@@ -100,9 +100,9 @@ export async function readEvents(response: Response): Promise<StreamEvent[]> {
   return events;
 }
 
-/** Waits until something is so, a second at most. */
+/** Waits until something is so; ten seconds at most, because a busy machine is slow and not wrong. */
 export async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 200; tries++) {
+  for (const deadlineMs = Date.now() + 10_000; Date.now() < deadlineMs; ) {
     if (await isSo()) return;
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
