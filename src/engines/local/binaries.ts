@@ -23,11 +23,10 @@ export interface InitBinary {
   readonly args: readonly string[];
 }
 
-export interface BinarySearch {
-  /** `PATH` of the host. */
-  readonly path: string | undefined;
-  /** Its `bin/` is searched after PATH. */
-  readonly cacheDir: string;
+/** Where programs may be: on the host's PATH, in the standard places, then in the cache. */
+export function searchDirs(path: string | undefined, cacheDir: string): string[] {
+  const standard = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+  return [...(path ?? "").split(delimiter).filter(Boolean), ...standard, join(cacheDir, "bin")];
 }
 
 const HOST_TOOLS = {
@@ -47,23 +46,23 @@ const HOW_TO_GET: Record<RuntimeKind, string> = {
 };
 
 /**
- * Finds everything, on PATH first, then in the cache's `bin`.
+ * Finds everything in these directories, the first that has it.
  *
  * @throws requirement_missing naming what is missing and how to get it
  */
-export async function findBinaries(wanted: RuntimeKind | "auto", search: BinarySearch): Promise<Binaries> {
+export async function findBinaries(wanted: RuntimeKind | "auto", dirs: readonly string[]): Promise<Binaries> {
   for (const [tool, parcel] of Object.entries(HOST_TOOLS)) {
-    if (!(await findProgram(tool, search))) {
+    if (!(await findProgram(tool, dirs))) {
       throw missing(`the program ${tool}`, `install it, for example with \`apt-get install ${parcel}\``);
     }
   }
-  return { runtime: await findRuntime(wanted, search), init: await findInit(search) };
+  return { runtime: await findRuntime(wanted, dirs), init: await findInit(dirs) };
 }
 
-async function findRuntime(wanted: RuntimeKind | "auto", search: BinarySearch): Promise<RuntimeBinary> {
+async function findRuntime(wanted: RuntimeKind | "auto", dirs: readonly string[]): Promise<RuntimeBinary> {
   const kinds: readonly RuntimeKind[] = wanted === "auto" ? ["runsc", "runc"] : [wanted];
   for (const kind of kinds) {
-    const path = await findProgram(kind, search);
+    const path = await findProgram(kind, dirs);
     if (path) return { kind, path, version: await readVersion(path) };
   }
   if (wanted !== "auto") throw missing(`the container runtime ${wanted}`, HOW_TO_GET[wanted]);
@@ -75,19 +74,17 @@ async function readVersion(path: string): Promise<string> {
   return firstLine.replace(/^\S+ version:? /, "").trim();
 }
 
-async function findInit(search: BinarySearch): Promise<InitBinary> {
-  const catatonit = await findProgram("catatonit", search);
+async function findInit(dirs: readonly string[]): Promise<InitBinary> {
+  const catatonit = await findProgram("catatonit", dirs);
   if (catatonit) return { path: catatonit, args: ["-P"] };
-  const tini = await findProgram("tini-static", search);
+  const tini = await findProgram("tini-static", dirs);
   if (tini) return { path: tini, args: ["--", "sleep", "infinity"] };
   throw missing("catatonit (or tini-static)", "install it, for example with `apt-get install catatonit`");
 }
 
-async function findProgram(name: string, { path, cacheDir }: BinarySearch): Promise<string | null> {
-  const standard = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
-  for (const dir of [...(path ?? "").split(delimiter).filter(Boolean), ...standard, join(cacheDir, "bin")]) {
-    const file = join(dir, name);
-    if (await isExecutable(file)) return file;
+async function findProgram(name: string, dirs: readonly string[]): Promise<string | null> {
+  for (const dir of dirs) {
+    if (await isExecutable(join(dir, name))) return join(dir, name);
   }
   return null;
 }

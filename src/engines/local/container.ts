@@ -38,6 +38,7 @@ export interface ContainerRequest {
 const recordSchema = z.object({
   slot: z.int(),
   layers: z.array(z.string()),
+  runtime: z.enum(["runsc", "runc", "crun"]),
   /** Absent until it runs. `start` tells a process from a later one of the same number. */
   process: z.object({ pid: z.int(), start: z.string() }).optional(),
 });
@@ -58,7 +59,8 @@ export async function startContainer(
   const id = basename(dir);
   const network = await deps.networks.take();
   try {
-    await writeRecord(dir, { slot: network.slot, layers: [...layers] });
+    const record = { slot: network.slot, layers: [...layers], runtime: deps.runtime.kind };
+    await writeRecord(dir, record);
     const [rootfs] = await Promise.all([mountRoot(deps, request), writeEtc(dir, request.hostname, deps, network)]);
     const spec = ociSpec({
       kind: deps.runtime.kind,
@@ -78,7 +80,7 @@ export async function startContainer(
     const pid = await deps.runtime.run(id, dir);
     const start = await processStart(pid);
     if (start === null) throw new OpenComputerError("internal", `container ${id} ended as soon as it started`);
-    await writeRecord(dir, { slot: network.slot, layers: [...layers], process: { pid, start } });
+    await writeRecord(dir, { ...record, process: { pid, start } });
     signal.throwIfAborted();
   } catch (error) {
     await endContainer(deps, dir);

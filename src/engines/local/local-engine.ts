@@ -1,15 +1,16 @@
-import { readdir, readFile, rm, rmdir } from "node:fs/promises";
+import { readdir, readFile, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { OpenComputerError } from "../../errors";
 import type { Engine, EngineInfo, StartOptions } from "../engine";
 import { type BaseLayer, ensureBaseLayer } from "./base-layer";
-import { findBinaries, type RuntimeBinary } from "./binaries";
+import { findBinaries, type RuntimeBinary, searchDirs } from "./binaries";
 import { buildImage, planBuild } from "./build";
 import { accountsSwap, removeCgroupRoot } from "./cgroup";
 import { type ContainerDeps, endContainer } from "./container";
 import { localHome, makeHome } from "./home";
 import { gatherHostFacts } from "./host-facts";
 import { createLayerStore } from "./layer-store";
+import { unmountBelow } from "./mounts";
 import { createNetworkPool } from "./network";
 import type { RuntimeKind } from "./oci-spec";
 import { createOutputPipes } from "./output-pipes";
@@ -89,7 +90,7 @@ async function startEngine(options: LocalEngineOptions, start: StartOptions): Pr
   assertRoot();
   const { cacheDir, hostEnv } = options;
   const home = localHome(options.home);
-  const binaries = await findBinaries(options.runtime, { path: hostEnv["PATH"], cacheDir });
+  const binaries = await findBinaries(options.runtime, searchDirs(hostEnv["PATH"], cacheDir));
   await makeHome(home);
   const uuidNull = await probeOverlay(home);
   const layers = createLayerStore(home);
@@ -133,10 +134,11 @@ async function stopEngine({ deps, sandboxes }: Started): Promise<void> {
   await deps.networks.close();
   const { slots } = await sandboxes.inUse();
   if (slots.size > 0) return;
-  await deps.runtime.clear();
+  const run = dirname(deps.home.execs);
+  // runsc pins an empty network namespace in its state.
+  await unmountBelow(run);
   await removeCgroupRoot();
-  await rm(dirname(deps.home.execs), { recursive: true, force: true });
-  await rmdir(dirname(dirname(deps.home.execs))).catch(() => undefined);
+  await rm(run, { recursive: true, force: true });
 }
 
 function describeEngine({ base, binary }: Started): EngineInfo {

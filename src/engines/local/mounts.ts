@@ -54,8 +54,14 @@ export async function unmount(target: string): Promise<void> {
   if ((await mountPoints()).includes(target)) await runCommand("umount", [target]);
 }
 
+/** Unmounts everything below a directory, the deepest first. */
+export async function unmountBelow(dir: string): Promise<void> {
+  const below = (await mountPoints()).filter((target) => target.startsWith(`${dir}/`));
+  for (const target of below.reverse()) await runCommand("umount", [target]);
+}
+
 /** All mount points of this mount namespace. */
-export async function mountPoints(): Promise<string[]> {
+async function mountPoints(): Promise<string[]> {
   const lines = (await readFile("/proc/self/mountinfo", "utf8")).trimEnd().split("\n");
   return lines.map((line) => unescapeOctal(line.split(" ")[4] ?? ""));
 }

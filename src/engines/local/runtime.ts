@@ -5,7 +5,6 @@ import { join } from "node:path";
 import { OpenComputerError } from "../../errors";
 import type { RuntimeBinary } from "./binaries";
 import { COMMAND_ENV, runCommand, tryCommand } from "./command";
-import { unmount } from "./mounts";
 import type { RuntimeKind } from "./oci-spec";
 
 /** The OCI runtime of the machine, as the few verbs that the engine needs. */
@@ -21,8 +20,6 @@ export interface Runtime {
   remove(id: string): Promise<void>;
   /** Ids of all containers that the runtime knows in this home. */
   list(): Promise<string[]>;
-  /** Removes what the runtime keeps for itself; call it when there is no container. */
-  clear(): Promise<void>;
   /** Arguments that run the process described in `file` inside, with file descriptors 3, 4 and 5 handed through. */
   execArgs(id: string, file: string, pidFile: string): string[];
   /** Sends a signal to a process group, named as seen inside. Only for runsc, whose processes the host cannot see. */
@@ -46,11 +43,6 @@ export function createRuntime(binary: RuntimeBinary, stateDir: string): Runtime 
     async list() {
       const text = await runCommand(path, [...flags, "list", "--quiet"]);
       return text.split("\n").filter(Boolean);
-    },
-    async clear() {
-      // runsc pins an empty network namespace here.
-      await unmount(join(stateDir, kind, "null-netns"));
-      await rm(join(stateDir, kind), { recursive: true, force: true });
     },
     execArgs(id, file, pidFile) {
       const handOver = kind === "runsc" ? RUNSC_HAND_OVER : ["--preserve-fds", "3"];

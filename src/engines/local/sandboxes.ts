@@ -18,7 +18,7 @@ export interface Sandboxes {
   status(id: string): Promise<"running" | "stopped">;
   exec(id: string, spec: ExecSpec): Promise<Execution>;
   destroy(id: string): Promise<void>;
-  /** Destroys all sandboxes but these, and these, too, where they do not run. */
+  /** Destroys all sandboxes but these, and these, too, where they do not run or another runtime runs them. */
   reconcile(known: ReadonlySet<string>): Promise<void>;
   /** Layers and network slots that sandboxes stand on. */
   inUse(): Promise<{ layers: ReadonlySet<string>; slots: ReadonlySet<number> }>;
@@ -40,7 +40,8 @@ export function createSandboxes(deps: ContainerDeps): Sandboxes {
     destroy: (id) => destroy(dirOf(id)),
     async reconcile(known) {
       for (const dir of await all()) {
-        if (!known.has(basename(dir)) || !(await isRunning(dir))) await destroy(dir);
+        const ours = (await readContainer(dir))?.runtime === deps.runtime.kind;
+        if (!known.has(basename(dir)) || !ours || !(await isRunning(dir))) await destroy(dir);
       }
     },
     async inUse() {

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { BuildEvent } from "../../../src/engines/engine";
 import type { RegistryFixture } from "../../fixtures/registry";
 import { Bench, run } from "../suite/engine-under-test";
 import { type LocalUnderTest, toEngineUnderTest } from "./local-under-test";
@@ -63,9 +64,31 @@ export function hostLaws(local: LocalUnderTest, registry: () => RegistryFixture)
       expect(read("pids", "pids.max")).toBe(local.runtime === "runsc" ? "1152" : "512");
     });
 
+    test("layers are the same for the other runtime; it replaces sandboxes that it cannot serve", async () => {
+      const step = run("echo common > /home/sandbox/common; chown sandbox /home/sandbox/common");
+      await bench.build([step]);
+      const stranded = await bench.sandbox();
+      await bench.engine.stop();
+      const other = new Bench({ ...toEngineUnderTest(local), create: () => local.create(local.otherRuntime()) });
+      await other.start([stranded]);
+      expect(await other.engine.sandboxStatus(stranded)).toBe("stopped");
+      const log: BuildEvent[] = [];
+      const there = await other.sandbox(await other.build([step], { log }));
+      expect(log.map(({ type }) => type)).toEqual(["cache_hit"]);
+      const read = await other.sh(there, "stat -c %U common; echo more >> common; cat common");
+      expect(read.stdout).toBe("sandbox\ncommon\nmore\n");
+      await other.engine.destroySandbox(there);
+      await other.engine.stop();
+      await bench.restart([]);
+      id = await bench.sandbox();
+    });
+
     test("garbage in active/ and stray directories are gone after a start", async () => {
       mkdirSync(join(local.home, "active", "b-garbage", "fs", "deep"), { recursive: true });
-      writeFileSync(join(local.home, "active", "b-garbage", "container.json"), '{"slot":16000,"layers":[]}');
+      writeFileSync(
+        join(local.home, "active", "b-garbage", "container.json"),
+        '{"slot":16000,"layers":[],"runtime":"runc"}',
+      );
       mkdirSync(join(local.run, "merged", "b-stray"));
       await bench.engine.stop();
       await bench.restart([id]);

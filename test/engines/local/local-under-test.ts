@@ -24,7 +24,11 @@ export class LocalUnderTest {
     this.run = join("/run/opencomputer", createHash("sha256").update(this.home).digest("hex").slice(0, 12));
   }
 
-  create() {
+  otherRuntime(): TestedRuntime {
+    return this.runtime === "runc" ? "runsc" : "runc";
+  }
+
+  create(runtime: TestedRuntime = this.runtime) {
     const cacheDir = cacheHome({ env: process.env, uid: 0, homeDir: homedir() });
     const base = process.env["OPENCOMPUTER_BASE"];
     const packages = {
@@ -33,7 +37,7 @@ export class LocalUnderTest {
       PIP_TRUSTED_HOST: "10.213.0.1",
     };
     const hostEnv = { ...process.env, ...packages };
-    const { home, runtime } = this;
+    const { home } = this;
     return createLocalEngine({ home, cacheDir, runtime, hostEnv, ...(base ? { base } : {}) });
   }
 
