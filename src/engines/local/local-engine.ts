@@ -3,15 +3,15 @@ import { dirname, join } from "node:path";
 import { OpenComputerError } from "../../errors";
 import type { Engine, EngineInfo, StartOptions } from "../engine";
 import { type BaseLayer, ensureBaseLayer } from "./base-layer";
-import { findBinaries, type RuntimeBinary, searchDirs } from "./binaries";
+import { type Binaries, findBinaries, type RuntimeBinary, searchDirs } from "./binaries";
 import { buildImage, planBuild } from "./build";
 import { accountsSwap, removeCgroupRoot } from "./cgroup";
 import { type ContainerDeps, endContainer } from "./container";
-import { localHome, makeHome } from "./home";
+import { type LocalHome, localHome, makeHome } from "./home";
 import { gatherHostFacts } from "./host-facts";
 import { createLayerStore } from "./layer-store";
 import { unmountBelow } from "./mounts";
-import { createNetworkPool } from "./network";
+import { createNetworkPool, type NetworkPool } from "./network";
 import type { RuntimeKind } from "./oci-spec";
 import { createOutputPipes } from "./output-pipes";
 import { probeOverlay } from "./overlay-probe";
@@ -81,37 +81,55 @@ export function createLocalEngine(options: LocalEngineOptions): Engine {
     async stop() {
       const engine = started;
       started = undefined;
-      if (engine) await stopEngine(engine);
+      if (engine) await leaveHost(engine.deps.home, engine.deps.networks);
     },
   };
 }
 
 async function startEngine(options: LocalEngineOptions, start: StartOptions): Promise<Started> {
   assertRoot();
-  const { cacheDir, hostEnv } = options;
   const home = localHome(options.home);
-  const binaries = await findBinaries(options.runtime, searchDirs(hostEnv["PATH"], cacheDir));
+  const binaries = await findBinaries(options.runtime, searchDirs(options.hostEnv["PATH"], options.cacheDir));
+  const networks = createNetworkPool(home.root);
   await makeHome(home);
+  try {
+    const { deps, base } = await prepare(options, start, { home, binaries, networks });
+    const sandboxes = createSandboxes(deps);
+    await reconcile(deps, sandboxes, new Set(start.knownSandboxes));
+    return { deps, base, binary: binaries.runtime, sandboxes, files: createSandboxFiles(sandboxes.exec) };
+  } catch (error) {
+    await leaveHost(home, networks);
+    throw error;
+  }
+}
+
+interface Groundwork {
+  readonly home: LocalHome;
+  readonly binaries: Binaries;
+  readonly networks: NetworkPool;
+}
+
+async function prepare(
+  { cacheDir, hostEnv, base: source }: LocalEngineOptions,
+  { onProgress, signal }: StartOptions,
+  { home, binaries, networks }: Groundwork,
+): Promise<{ deps: ContainerDeps; base: BaseLayer }> {
   const uuidNull = await probeOverlay(home);
   const layers = createLayerStore(home);
-  const source = options.base;
-  const base = await ensureBaseLayer({ home, layers, source, cacheDir, hostEnv, ...start });
+  const base = await ensureBaseLayer({ home, layers, source, cacheDir, hostEnv, onProgress, signal });
   const baseRoot = join(home.layers, layers.pathOf(base.digest));
   const deps: ContainerDeps = {
     home,
     runtime: createRuntime(binaries.runtime, home.runtimes),
     facts: await gatherHostFacts({ shared: home.shared, hostEnv, init: binaries.init, baseRoot }),
     layers,
-    networks: createNetworkPool(home.root),
+    networks,
     pipes: createOutputPipes(home.execs),
     limitSwap: await accountsSwap(),
     uuidNull,
     openFiles: await openFilesLimit(),
   };
-  const sandboxes = createSandboxes(deps);
-  await reconcile(deps, sandboxes, new Set(start.knownSandboxes));
-  const files = createSandboxFiles(sandboxes.exec);
-  return { deps, base, binary: binaries.runtime, sandboxes, files };
+  return { deps, base };
 }
 
 /** Removes what a predecessor left that is in nobody's records; sandboxes that run and are known stay. */
@@ -130,11 +148,11 @@ async function reconcile(deps: ContainerDeps, sandboxes: Sandboxes, known: Reado
   await deps.networks.reclaim((await sandboxes.inUse()).slots);
 }
 
-async function stopEngine({ deps, sandboxes }: Started): Promise<void> {
-  await deps.networks.close();
-  const { slots } = await sandboxes.inUse();
-  if (slots.size > 0) return;
-  const run = dirname(deps.home.execs);
+/** Gives back what the engine itself holds of the machine; what sandboxes stand on stays while there are any. */
+async function leaveHost(home: LocalHome, networks: NetworkPool): Promise<void> {
+  await networks.close();
+  if ((await readdir(home.sandboxes)).length > 0) return;
+  const run = dirname(home.execs);
   // runsc pins an empty network namespace in its state.
   await unmountBelow(run);
   await removeCgroupRoot();

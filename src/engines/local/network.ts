@@ -43,14 +43,14 @@ export function createNetworkPool(home: string): NetworkPool {
   const refill = () => {
     while (!closed && ready.length < READY_NETWORKS) {
       const network = makeNetwork(home);
-      // Whoever takes it sees the failure; until then it must not count as unhandled.
+      // Whoever takes it tries once more; until then it must not count as unhandled.
       network.catch(() => undefined);
       ready.push(network);
     }
   };
   return {
     async take() {
-      const network = ready.shift() ?? makeNetwork(home);
+      const network = ready.shift()?.catch(() => makeNetwork(home)) ?? makeNetwork(home);
       setTimeout(refill, REFILL_DELAY_MS).unref();
       return network;
     },

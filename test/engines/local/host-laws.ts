@@ -83,6 +83,17 @@ export function hostLaws(local: LocalUnderTest, registry: () => RegistryFixture)
       id = await bench.sandbox();
     });
 
+    test("a start that fails leaves nothing, and says why", async () => {
+      // The running engine beside it may just be making its next network.
+      const lasting = () => local.holdings().filter((line) => !/^(slot|link) /.test(line));
+      const before = lasting();
+      const broken = local.create(local.runtime, "dir:/no/such/base");
+      const start = broken.start({ knownSandboxes: [id], onProgress: () => undefined, signal: bench.signal });
+      await expect(start).rejects.toThrow("/no/such/base");
+      expect(lasting()).toEqual(before);
+      expect(await bench.engine.sandboxStatus(id)).toBe("running");
+    });
+
     test("garbage in active/ and stray directories are gone after a start", async () => {
       mkdirSync(join(local.home, "active", "b-garbage", "fs", "deep"), { recursive: true });
       writeFileSync(

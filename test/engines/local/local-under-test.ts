@@ -28,9 +28,8 @@ export class LocalUnderTest {
     return this.runtime === "runc" ? "runsc" : "runc";
   }
 
-  create(runtime: TestedRuntime = this.runtime) {
+  create(runtime: TestedRuntime = this.runtime, base = process.env["OPENCOMPUTER_BASE"]) {
     const cacheDir = cacheHome({ env: process.env, uid: 0, homeDir: homedir() });
-    const base = process.env["OPENCOMPUTER_BASE"];
     const packages = {
       OPENCOMPUTER_APT_SOURCES: this.registry().aptSourcesFile,
       PIP_INDEX_URL: this.registry().pipIndexUrl,
