@@ -8,7 +8,7 @@ import { describe, expect, it } from "vitest";
  */
 const ROOMS: readonly { readonly room: RegExp; readonly sees: readonly RegExp[] }[] = [
   { room: /^src\/(errors|paths|version)\.ts$/, sees: [] },
-  { room: /^src\/image\//, sees: [/^src\/image\//, /^src\/errors$/] },
+  { room: /^src\/image\//, sees: [/^src\/image\//, /^src\/(errors|paths)$/] },
   { room: /^src\/api\//, sees: [/^src\/(api|image)\//, /^src\/errors$/] },
   { room: /^src\/client\//, sees: [/^src\/(client|api|image)\//, /^src\/(errors|paths|version)$/] },
   { room: /^src\/sdk(\/|\.ts$)/, sees: [/^src\/(sdk|client|api|image)\//, /^src\/errors$/] },

@@ -1,7 +1,9 @@
 import { resolve } from "node:path";
 import { invalidInput, type Problem } from "../errors";
 import { contentHash } from "./hash";
-import { type BlobSource, readLocalDir, readLocalFile, toBlobSource } from "./local-files";
+import type { LocalDirOptions } from "./local-dir-options";
+import { type BlobSource, type LocalFiles, openLocalFiles, toBlobSource } from "./local-files";
+
 import { type ImageManifest, manifestSchema, toProblems } from "./manifest";
 
 /** What the program asked for; local files are read when the image is resolved, not before. */
@@ -9,7 +11,13 @@ type PendingStep =
   | { readonly type: "plain"; readonly step: { readonly type: string; readonly args: object } }
   | { readonly type: "content"; readonly path: string; readonly content: string | Uint8Array }
   | { readonly type: "local_file"; readonly path: string; readonly localPath: string; readonly file: string }
-  | { readonly type: "local_dir"; readonly path: string; readonly localPath: string; readonly file: string };
+  | {
+      readonly type: "local_dir";
+      readonly path: string;
+      readonly localPath: string;
+      readonly file: string;
+      readonly options: LocalDirOptions;
+    };
 
 /** An image that is fully known: its manifest, its identity, and where the bytes of its files are. */
 export interface ResolvedImage {
@@ -92,10 +100,12 @@ export class Image {
 
   /**
    * Puts a local directory into the image: files with their executable bit, links that stay inside it, empty directories.
-   * A relative path starts at the current directory.
+   * A relative path starts at the current directory. `.git` stays out, and what an `.opencomputerignore` (or else a
+   * `.dockerignore`) in the directory says; see docs/manifest.md.
    */
-  addLocalDir(localPath: string, remotePath: string): Image {
-    return this.with({ type: "local_dir", path: remotePath, localPath, file: resolve(localPath) });
+  addLocalDir(localPath: string, remotePath: string, options: LocalDirOptions = {}): Image {
+    const copied = { ...options, ignore: copy(options.ignore), include: copy(options.include) };
+    return this.with({ type: "local_dir", path: remotePath, localPath, file: resolve(localPath), options: copied });
   }
 
   /** Memory of the build sandbox in MiB (256 to 262,144). Default: the server's. Not part of the image's identity. */
@@ -129,16 +139,23 @@ export class Image {
   resolve(): ResolvedImage {
     const problems: Problem[] = [];
     const blobs = new Map<string, BlobSource>();
-    const steps = this.steps.map((pending, index) => {
-      const { step, sources } = resolveStep(pending, (message) => problems.push({ path: `steps[${index}]`, message }));
-      for (const source of sources) blobs.set(source.digest, source);
-      return step;
-    });
+    const resolved = this.resolveSteps((index, message) => problems.push({ path: `steps[${index}]`, message }));
+    for (const source of resolved.flatMap(({ sources }) => sources)) blobs.set(source.digest, source);
+    const steps = resolved.map(({ step }) => step);
     const memory = this.memoryMB === undefined ? {} : { builderMemoryMB: this.memoryMB };
     const parsed = manifestSchema.safeParse({ base: "base", steps, ...memory });
     if (!parsed.success) problems.push(...toProblems(parsed.error));
     if (!parsed.success || problems.length > 0) throw invalidInput("the image", problems);
     return { manifest: parsed.data, contentHash: contentHash(parsed.data), findBlob: (digest) => blobs.get(digest) };
+  }
+
+  private resolveSteps(report: (index: number, message: string) => void): ResolvedStep[] {
+    const files = openLocalFiles();
+    try {
+      return this.steps.map((pending, index) => resolveStep(pending, files, (message) => report(index, message)));
+    } finally {
+      files.close();
+    }
   }
 
   private withStep(type: string, args: object): Image {
@@ -161,18 +178,18 @@ interface ResolvedStep {
   readonly sources: readonly BlobSource[];
 }
 
-function resolveStep(pending: PendingStep, report: (message: string) => void): ResolvedStep {
+function resolveStep(pending: PendingStep, files: LocalFiles, report: (message: string) => void): ResolvedStep {
   switch (pending.type) {
     case "plain":
       return { step: pending.step, sources: [] };
     case "content":
       return resolveContent(pending.path, pending.content, report);
     case "local_file": {
-      const file = readLocalFile(pending.file, pending.localPath, report);
+      const file = files.readFile(pending.file, pending.localPath, report);
       return toFileStep(pending.path, file?.source, file?.executable ?? false);
     }
     case "local_dir": {
-      const dir = readLocalDir(pending.file, pending.localPath, report);
+      const dir = files.readDir(pending.file, pending.localPath, pending.options, report);
       const args = { path: pending.path, entries: dir?.entries ?? [] };
       return { step: { type: "add_dir", args }, sources: dir?.sources ?? [] };
     }

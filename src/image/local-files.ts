@@ -1,23 +1,18 @@
-import { createHash } from "node:crypto";
-import {
-  closeSync,
-  createReadStream,
-  fstatSync,
-  lstatSync,
-  openSync,
-  readdirSync,
-  readlinkSync,
-  readSync,
-  realpathSync,
-} from "node:fs";
-import { dirname, join, relative, resolve, sep } from "node:path";
+import { createReadStream, realpathSync, statSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
 import { Readable } from "node:stream";
+import { cacheHome } from "../paths";
+import { createFileHasher, type FileHasher, type HashOutcome } from "./file-hasher";
 import { digestOf } from "./hash";
+import type { LocalDirOptions } from "./local-dir-options";
+import { attempt, describeKind, explain, Refusal, type ReportProblem } from "./local-problems";
+import { type FoundFile, toFoundFile, walkTree } from "./local-tree";
+import { type KnownDigests, openStatCache } from "./stat-cache";
 import type { DirEntry } from "./step";
 
 /**
- * The one impure file of `image`: what local files contain. It reads in order, in pieces, and reports every file that it
- * cannot take; it never throws for one.
+ * What local files contain: the one impure door of `image`. Everything that cannot be taken is reported, never thrown.
  */
 
 /** Bytes that somebody can read when they are needed: a local file, or content that the program holds. */
@@ -44,8 +39,30 @@ export interface LocalDir {
   readonly sources: readonly BlobSource[];
 }
 
-/** Where problems go: the caller knows which step they belong to. */
-export type ReportProblem = (message: string) => void;
+/** Reads local files for one image; what it needs for that is shared by all of them. */
+export interface LocalFiles {
+  /**
+   * Hashes one file; a link is followed, as the user named it. Returns undefined after reporting why not.
+   *
+   * @param label the path as the user wrote it
+   */
+  readonly readFile: (file: string, label: string, report: ReportProblem) => LocalFile | undefined;
+  /**
+   * Reads a directory: files, links that stay inside it, and empty directories, sorted by the bytes of their paths
+   * whatever order the file system has (docs/manifest.md). Returns undefined after reporting that there is none.
+   */
+  readonly readDir: (
+    root: string,
+    label: string,
+    options: LocalDirOptions,
+    report: ReportProblem,
+  ) => LocalDir | undefined;
+  readonly close: () => void;
+}
+
+/** Below both, hashing takes less time than remembering. */
+const WORTH_CACHE_FILES = 100;
+const WORTH_CACHE_BYTES = 4 * 1024 * 1024;
 
 /** Content that the program holds, as a source of bytes. */
 export function toBlobSource(content: string | Uint8Array, label: string): BlobSource {
@@ -53,129 +70,87 @@ export function toBlobSource(content: string | Uint8Array, label: string): BlobS
   return { digest: digestOf(bytes), sizeBytes: bytes.length, label, open: () => Readable.from([bytes]) };
 }
 
-/**
- * Hashes one local file; a link is followed, as the user named it. Returns undefined after reporting why not.
- *
- * @param label the path as the user wrote it
- */
-export function readLocalFile(file: string, label: string, report: ReportProblem): LocalFile | undefined {
-  return attempt(label, report, () => {
-    const fd = openSync(file, "r");
-    try {
-      const before = fstatSync(fd, { bigint: true });
-      if (!before.isFile()) throw new Refusal(`${label} is ${describeKind(before)}, not a file`);
-      const digest = `sha256:${hashFd(fd)}`;
-      const after = fstatSync(fd, { bigint: true });
-      if (after.size !== before.size || after.mtimeNs !== before.mtimeNs) {
-        throw new Refusal(`${label} changed while it was read; try again when nothing writes to it`);
-      }
-      const open = () => createReadStream(file);
-      return {
-        source: { digest, sizeBytes: Number(after.size), label, file, open },
-        executable: (after.mode & 0o100n) !== 0n,
-      };
-    } finally {
-      closeSync(fd);
-    }
-  });
+/** Opens the reader; threads start when there is enough to do, and end with {@link LocalFiles.close}. */
+export function openLocalFiles(): LocalFiles {
+  const hasher = createFileHasher();
+  return {
+    readFile: (file, label, report) => attempt(label, report, () => readFile(hasher, file, label, report)),
+    readDir: (root, label, options, report) =>
+      attempt(label, report, () => readDir(hasher, root, label, options, report)),
+    close: hasher.close,
+  };
 }
 
-/**
- * Reads a local directory: files, links that stay inside it, and empty directories, sorted by the bytes of their paths
- * whatever order the file system has. Sockets, devices, links that leave the tree and unreadable files are reported.
- */
-export function readLocalDir(root: string, label: string, report: ReportProblem): LocalDir | undefined {
-  return attempt(label, report, () => {
-    // The directory that the user named may itself be a link; what it leads to is the tree.
-    const tree = realpathSync(root);
-    if (!lstatSync(tree).isDirectory()) throw new Refusal(`${label} is not a directory`);
-    const walk: Walk = { root: tree, label, report, entries: [], sources: [] };
-    walkDir(walk, "");
-    walk.entries.sort((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)));
-    return { entries: walk.entries, sources: walk.sources };
-  });
+function readFile(hasher: FileHasher, file: string, label: string, report: ReportProblem): LocalFile | undefined {
+  const stat = statSync(file, { bigint: true });
+  if (!stat.isFile()) throw new Refusal(`${label} is ${describeKind(stat)}, not a file`);
+  const found = toFoundFile("", file, label, stat);
+  const [digest] = digestFiles(hasher, [found], realpathSync(file), report);
+  return digest === undefined ? undefined : { source: toSource(found, digest), executable: found.executable };
 }
 
-interface Walk {
-  readonly root: string;
-  readonly label: string;
-  readonly report: ReportProblem;
-  readonly entries: DirEntry[];
-  readonly sources: BlobSource[];
-}
-
-function walkDir(walk: Walk, path: string): void {
-  const children = attempt(labelOf(walk, path), walk.report, () => readdirSync(join(walk.root, path)));
-  if (children?.length === 0 && path !== "") walk.entries.push({ kind: "dir", path });
-  for (const child of children ?? []) walkEntry(walk, path === "" ? child : `${path}/${child}`);
-}
-
-function walkEntry(walk: Walk, path: string): void {
-  const absolute = join(walk.root, path);
-  const label = labelOf(walk, path);
-  const stat = attempt(label, walk.report, () => lstatSync(absolute, { bigint: true }));
-  if (stat === undefined) return;
-  if (stat.isDirectory()) walkDir(walk, path);
-  else if (stat.isSymbolicLink()) walkLink(walk, path);
-  else if (stat.isFile()) walkFile(walk, path);
-  else walk.report(`${label} is ${describeKind(stat)}; only files, directories and links can be added`);
-}
-
-function walkFile(walk: Walk, path: string): void {
-  const file = readLocalFile(join(walk.root, path), labelOf(walk, path), walk.report);
-  if (file === undefined) return;
-  walk.sources.push(file.source);
-  walk.entries.push({ kind: "file", path, digest: file.source.digest, executable: file.executable });
-}
-
-function walkLink(walk: Walk, path: string): void {
-  const target = readlinkSync(join(walk.root, path));
-  const inside = relative(walk.root, resolve(walk.root, dirname(path), target));
-  if (target.startsWith("/") || inside === ".." || inside.startsWith(`..${sep}`)) {
-    walk.report(
-      `${labelOf(walk, path)} is a link to ${target}, outside of ${walk.label}; copy the file in, or link within`,
-    );
-  } else walk.entries.push({ kind: "link", path, target });
-}
-
-function labelOf(walk: Walk, path: string): string {
-  return path === "" ? walk.label : join(walk.label, path);
-}
-
-/** In pieces, so that a large file costs no memory. */
-function hashFd(fd: number): string {
-  const hash = createHash("sha256");
-  const piece = Buffer.allocUnsafe(1 << 20);
-  for (;;) {
-    const length = readSync(fd, piece, 0, piece.length, null);
-    if (length === 0) return hash.digest("hex");
-    hash.update(piece.subarray(0, length));
+function readDir(
+  hasher: FileHasher,
+  root: string,
+  label: string,
+  options: LocalDirOptions,
+  report: ReportProblem,
+): LocalDir {
+  const tree = walkTree(root, label, options, report);
+  const digests = digestFiles(hasher, tree.files, `${tree.root}\0${JSON.stringify(options)}`, report);
+  const entries: DirEntry[] = [...tree.others];
+  const sources: BlobSource[] = [];
+  for (const [index, { path, executable }] of tree.files.entries()) {
+    const digest = digests[index];
+    if (digest === undefined) continue;
+    entries.push({ kind: "file", path, digest, executable });
+    sources.push(toSource(tree.files[index] as FoundFile, digest));
   }
+  return { entries: sortByPath(entries), sources };
 }
 
-function attempt<T>(label: string, report: ReportProblem, read: () => T): T | undefined {
+/** The digest of each file, or undefined after reporting why there is none. */
+function digestFiles(
+  hasher: FileHasher,
+  files: readonly FoundFile[],
+  scope: string,
+  report: ReportProblem,
+): (string | undefined)[] {
+  const known = isWorthCache(files) ? openKnown(scope) : undefined;
+  const digests = files.map((file) => known?.find(file));
+  const missing = files.flatMap((file, index) => (digests[index] === undefined ? [{ file, index }] : []));
+  const outcomes = hasher.hashAll(missing.map(({ file }) => file));
+  for (const [at, { file, index }] of missing.entries()) digests[index] = toDigest(outcomes[at], file.label, report);
+  known?.save(files.flatMap((file, index) => ({ ...file, digest: digests[index] ?? "" })).filter((one) => one.digest));
+  return digests;
+}
+
+function isWorthCache(files: readonly FoundFile[]): boolean {
+  return files.length >= WORTH_CACHE_FILES || files.reduce((sum, file) => sum + file.sizeBytes, 0) >= WORTH_CACHE_BYTES;
+}
+
+function openKnown(scope: string): KnownDigests | undefined {
   try {
-    return read();
-  } catch (error) {
-    report(explain(label, error));
+    const cache = cacheHome({ env: process.env, uid: process.geteuid?.() ?? -1, homeDir: homedir() });
+    return openStatCache(join(cache, "stat"), scope);
+  } catch {
+    // A user without a home has no cache, and is none the worse for it.
     return undefined;
   }
 }
 
-/** Raised and caught in this file: a file that we will not take, with the whole sentence to report. */
-class Refusal extends Error {}
-
-function explain(label: string, error: unknown): string {
-  if (error instanceof Refusal) return error.message;
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  if (code === "ENOENT") return `${label} does not exist (looked in ${process.cwd()})`;
-  if (code === "EACCES") return `${label} cannot be read: permission denied`;
-  if (code === "ELOOP") return `${label} is a link that leads to itself`;
-  return `${label} cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+function toDigest(outcome: HashOutcome | undefined, label: string, report: ReportProblem): string | undefined {
+  if (outcome?.kind === "hashed") return outcome.digest;
+  if (outcome?.kind === "unreadable") report(explain(label, outcome.error));
+  else report(`${label} changed while it was read; try again when nothing writes to it`);
+  return undefined;
 }
 
-function describeKind(stat: { isDirectory(): boolean; isSocket(): boolean; isFIFO(): boolean }): string {
-  if (stat.isDirectory()) return "a directory";
-  if (stat.isSocket()) return "a socket";
-  return stat.isFIFO() ? "a pipe" : "a device";
+function toSource({ file, label, sizeBytes }: FoundFile, digest: string): BlobSource {
+  return { digest, sizeBytes, label, file, open: () => createReadStream(file) };
+}
+
+function sortByPath(entries: readonly DirEntry[]): DirEntry[] {
+  const keyed = entries.map((entry) => ({ entry, bytes: Buffer.from(entry.path) }));
+  return keyed.sort((a, b) => Buffer.compare(a.bytes, b.bytes)).map(({ entry }) => entry);
 }

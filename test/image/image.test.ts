@@ -185,9 +185,9 @@ describe("local files", () => {
     const problems = problemsOf(tree().addLocalDir(join(dir, "run.sh"), "/y").addLocalFile(dir, "/z"));
     server.close();
     expect(problems.map((problem) => problem.replaceAll(dir, "DIR"))).toEqual([
-      "steps[0]: DIR/abs is a link to /etc/passwd, outside of DIR; copy the file in, or link within",
+      "steps[0]: DIR/abs is a link to /etc/passwd, outside of DIR; copy the file in, link within, or set followSymlinks",
       "steps[0]: DIR/socket is a socket; only files, directories and links can be added",
-      "steps[0]: DIR/sub/out is a link to ../../x, outside of DIR; copy the file in, or link within",
+      "steps[0]: DIR/sub/out is a link to ../../x, outside of DIR; copy the file in, link within, or set followSymlinks",
       "steps[1]: DIR/run.sh is not a directory",
       "steps[2]: DIR is a directory, not a file",
     ]);
