@@ -43,7 +43,7 @@ export function readIgnoreRules(
 
 function readIgnoreFile(tree: string, label: string, report: ReportProblem): PathRules | undefined {
   const native = readIfThere(tree, label, ".opencomputerignore", report);
-  if (native !== undefined) return toGitRules([native.replace(/^\uFEFF/, "")]);
+  if (native !== undefined) return toGitRules(native.replace(/^\uFEFF/, "").split(/\r?\n/));
   const docker = readIfThere(tree, label, ".dockerignore", report);
   if (docker === undefined) return undefined;
   try {

@@ -71,8 +71,7 @@ export function toBlobSource(content: string | Uint8Array, label: string): BlobS
 }
 
 /** Opens the reader; threads start when there is enough to do, and end with {@link LocalFiles.close}. */
-export function openLocalFiles(): LocalFiles {
-  const hasher = createFileHasher();
+export function openLocalFiles(hasher: FileHasher = createFileHasher()): LocalFiles {
   return {
     readFile: (file, label, report) => attempt(label, report, () => readFile(hasher, file, label, report)),
     readDir: (root, label, options, report) =>
