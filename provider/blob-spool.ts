@@ -13,7 +13,8 @@ import {
 import { join } from "node:path";
 import { z } from "zod";
 import type { BlobSource } from "../src/image/local-files";
-import type { ImageManifest } from "../src/image/manifest";
+import type { ImageManifest } from "../src/image/image-manifest";
+import { allDigests } from "../src/image/tree";
 
 /**
  * How the provider's process finds the bytes of files that the program's process hashed: one small file a digest, in the
@@ -31,7 +32,8 @@ export class BlobSpool {
   async note(manifest: ImageManifest, findBlob: (digest: string) => BlobSource | undefined): Promise<void> {
     mkdirSync(this.dir, { recursive: true, mode: 0o700 });
     this.forgetOld();
-    for (const digest of digestsOf(manifest)) {
+    const readTree = async (digest: string) => Buffer.concat((await findBlob(digest)?.open().toArray()) ?? []);
+    for (const digest of await allDigests(manifest, readTree)) {
       const source = findBlob(digest);
       if (source !== undefined) await this.noteOne(source);
     }
@@ -69,22 +71,14 @@ export class BlobSpool {
     utimesSync(swept, new Date(), new Date());
     for (const name of readdirSync(this.dir)) {
       const path = join(this.dir, name);
-      if (statSync(path).mtimeMs < weekAgoMs) rmSync(path, { force: true });
+      // Another program may be replacing it right now.
+      const stat = statSync(path, { throwIfNoEntry: false });
+      if (stat !== undefined && stat.mtimeMs < weekAgoMs) rmSync(path, { force: true });
     }
   }
 }
 
 const noteSchema = z.object({ sizeBytes: z.number(), label: z.string(), file: z.string().nullable() });
-
-function digestsOf(manifest: ImageManifest): Set<string> {
-  const digests = new Set<string>();
-  for (const step of manifest.steps) {
-    if (step.type === "add_file") digests.add(step.args.digest);
-    if (step.type !== "add_dir") continue;
-    for (const entry of step.args.entries) if (entry.kind === "file") digests.add(entry.digest);
-  }
-  return digests;
-}
 
 /** Readers see the old file or the new one, never half of it. */
 function replaceFile(path: string, content: string | Uint8Array): void {

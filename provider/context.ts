@@ -1,5 +1,6 @@
+import { z } from "zod";
 import type { Api } from "../src/api/contract";
-import type { BuildLogEvent } from "../src/api/schemas";
+import type { BuildLogEvent } from "../src/api/records";
 import type { BlobSource } from "../src/image/local-files";
 
 /**
@@ -62,6 +63,9 @@ export interface ResourceHandlers {
   delete(context: HandlerContext, id: string, outs: Properties): Promise<void>;
 }
 
+/** Pulumi's own input, which stands beside ours in closed schemas. */
+export const ignoredInputs = { __provider: z.unknown().optional() };
+
 /** How the engine spells a value that is not known in a preview, whatever its type. */
 export const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
 
@@ -77,7 +81,14 @@ export function visible(properties: Properties): Properties {
   return Object.fromEntries(Object.entries(properties).filter(([key]) => !key.startsWith("__")));
 }
 
-/** Shows a build on the resource's row: each step, and what its command prints. */
-export function showBuild(log: ResourceLog): (event: BuildLogEvent) => void {
-  return (event) => (event.stream === undefined ? log.status(event.message) : log.output(event.message));
+/**
+ * Shows a build on the resource's row: each step, and what its command prints. Of an image that holds a secret of the
+ * program, only how far it is.
+ */
+export function showBuild(log: ResourceLog, secret = false): (event: BuildLogEvent) => void {
+  return ({ message, stream }) => {
+    if (stream !== undefined) return secret ? undefined : log.output(message);
+    // Steps stay: they are the progress where the row has no room, and with their times the record of the build.
+    log.info(secret ? message.replace(/: .*/s, "") : message);
+  };
 }

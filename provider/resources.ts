@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
-import { type Image, isImage } from "../src/image/image";
-import type { ImageManifest } from "../src/image/manifest";
+import { isOpenComputerError } from "../src/errors";
+import { type Image, isImage, type ResolvedImage } from "../src/image/image";
+import type { ImageManifest } from "../src/image/image-manifest";
 import { providerText } from "./dynamic";
 import { spool } from "./host";
 
@@ -50,7 +51,8 @@ export class Snapshot extends pulumi.CustomResource {
   declare readonly createdAt: pulumi.Output<string>;
 
   constructor(name: string, args: SnapshotArgs, options?: pulumi.CustomResourceOptions) {
-    const outputs = ["contentHash", "steps", "files", "snapshotId", "checkpointId", "status", "createdAt"];
+    const outputs = ["contentHash", "snapshotId", "checkpointId", "status", "createdAt"];
+    const manifest = toManifest(`Snapshot ${name}`, args?.image);
     super(
       Snapshot.__pulumiType,
       name,
@@ -59,7 +61,11 @@ export class Snapshot extends pulumi.CustomResource {
         ...Object.fromEntries(outputs.map((key) => [key, undefined])),
         name: args.name,
         stepTimeoutSeconds: args.stepTimeoutSeconds,
-        __manifest: toManifest(args.image),
+        // What check makes of the manifest is as secret as the manifest: Pulumi knows that by the names of inputs.
+        steps: manifest.apply(() => []),
+        files: manifest.apply(() => ({})),
+        __manifest: manifest,
+        __secret: pulumi.isSecret(manifest),
         __urn: pulumi.createUrn(name, Snapshot.__pulumiType, options?.parent),
       },
       // Outputs that only the server knows would show as removed in every plan that changes something.
@@ -112,14 +118,30 @@ export class Sandbox extends pulumi.CustomResource {
 }
 
 /** The image's manifest, and a note for the provider's process where its files are. Unknown while the image is. */
-function toManifest(image: pulumi.Input<Image>): pulumi.Output<ImageManifest> {
+function toManifest(resource: string, image: unknown): pulumi.Output<ImageManifest> {
   // pulumi.output would take an Image for a map of inputs and strip its methods: it is unwrapped by hand.
-  if (isImage(image)) return pulumi.output(describe(image));
-  return pulumi.Output.isInstance(image) ? image.apply(describe) : pulumi.output(Promise.resolve(image).then(describe));
+  if (pulumi.Output.isInstance(image)) return image.apply((value) => note(resolveImage(resource, value)));
+  if (image instanceof Promise) return pulumi.output(image.then((value) => note(resolveImage(resource, value))));
+  return pulumi.output(note(resolveImage(resource, image)));
 }
 
-async function describe(image: Image): Promise<ImageManifest> {
-  const { manifest, findBlob } = image.resolve();
+async function note({ manifest, findBlob }: ResolvedImage): Promise<ImageManifest> {
   if (!pulumi.runtime.isDryRun()) await spool().note(manifest, findBlob);
   return manifest;
+}
+
+/** A mistake in the program is told as one: without a stack that leads into this package. */
+function resolveImage(resource: string, image: unknown): ResolvedImage {
+  if (!isImage(image)) {
+    const got = image === null ? "null" : typeof image;
+    throw new pulumi.RunError(
+      `${resource}: image must be an Image such as Image.base().aptInstall(["jq"]); got ${got}`,
+    );
+  }
+  try {
+    return image.resolve();
+  } catch (error) {
+    if (isOpenComputerError(error, "invalid_input")) throw new pulumi.RunError(`${resource}: ${error.message}`);
+    throw error;
+  }
 }

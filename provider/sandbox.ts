@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { createSandboxFieldsSchema, type SandboxInfo } from "../src/api/schemas";
+import type { SandboxInfo } from "../src/api/records";
+import { createSandboxFieldsSchema } from "../src/api/schemas";
 import { isOpenComputerError } from "../src/errors";
 import { toProblems } from "../src/image/manifest";
 import {
@@ -8,6 +9,7 @@ import {
   type DiffResult,
   type HandlerContext,
   hasUnknown,
+  ignoredInputs,
   type Properties,
   type ResourceHandlers,
   showBuild,
@@ -28,7 +30,12 @@ import {
 export const sandboxHandlers: ResourceHandlers = { check, diff, create, read, update, delete: remove };
 
 const { stepTimeoutSeconds: _noBuildHere, ...fields } = createSandboxFieldsSchema;
-const inputsSchema = z.object({ ...fields, snapshot: z.string().min(1).optional() });
+const inputsSchema = z.strictObject({
+  ...fields,
+  snapshot: z.string().min(1).optional(),
+  __urn: z.string().optional(),
+  ...ignoredInputs,
+});
 
 /** Inputs that are fixed at creation. */
 const REPLACING = ["snapshot", "envs", "metadata", "memoryMB", "cpuCount"] as const;
@@ -52,7 +59,7 @@ function diff(_context: unknown, olds: Properties, news: Properties): DiffResult
 }
 
 async function create(context: HandlerContext, inputs: Properties): Promise<CreateResult> {
-  const request = inputsSchema.parse(inputs);
+  const { __urn: _urn, __provider: _text, ...request } = inputsSchema.parse(inputs);
   const sandbox = await context.api.createSandbox(request, {
     onBuildLog: showBuild(context.log),
     signal: context.signal,

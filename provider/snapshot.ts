@@ -1,8 +1,11 @@
 import { z } from "zod";
-import { type SnapshotInfo, snapshotNameSchema, stepTimeoutSecondsSchema } from "../src/api/schemas";
-import { isOpenComputerError, OpenComputerError } from "../src/errors";
+import type { SnapshotInfo } from "../src/api/records";
+import { snapshotNameSchema, stepTimeoutSecondsSchema } from "../src/api/schemas";
+import { assertNever, isOpenComputerError, OpenComputerError } from "../src/errors";
 import { contentHash, sha256Hex, toCanonicalJson } from "../src/image/hash";
-import { type ImageManifest, manifestSchema, toProblems } from "../src/image/manifest";
+import type { ImageManifest } from "../src/image/image-manifest";
+import { manifestSchema, toProblems } from "../src/image/manifest";
+import type { DirEntry, Step } from "../src/image/image-manifest";
 import { summariseStep } from "../src/image/step";
 import {
   type CheckResult,
@@ -10,6 +13,7 @@ import {
   type DiffResult,
   type HandlerContext,
   hasUnknown,
+  ignoredInputs,
   type Properties,
   type ResourceHandlers,
   type ResourceLog,
@@ -29,15 +33,21 @@ import {
  * | stepTimeoutSeconds | update | it concerns the next build, not this snapshot |
  *
  * Inputs whose names begin with two underscores are hidden in every diff: `__manifest` is what create builds, `__urn`
- * says whose row the log belongs to, `__autoNamed` that the name was made here.
+ * says whose row the log belongs to, `__autoNamed` that the name was made here, `__secret` that the image holds a secret
+ * of the program, so that its steps are counted in logs and not told.
  */
 export const snapshotHandlers: ResourceHandlers = { check, diff, create, read, update, delete: remove };
 
-const inputsSchema = z.object({
+const inputsSchema = z.strictObject({
   name: snapshotNameSchema.optional(),
   stepTimeoutSeconds: stepTimeoutSecondsSchema.optional(),
   __manifest: manifestSchema,
   __urn: z.string().optional(),
+  __secret: z.boolean().optional(),
+  ...ignoredInputs,
+  /** Places that check fills: they come empty, so that the engine knows whether they are secret. */
+  steps: z.unknown().optional(),
+  files: z.unknown().optional(),
 });
 
 const checkedSchema = z.object({
@@ -45,6 +55,7 @@ const checkedSchema = z.object({
   contentHash: z.string(),
   stepTimeoutSeconds: z.number().optional(),
   __manifest: manifestSchema,
+  __secret: z.boolean().optional(),
 });
 
 function check(_context: unknown, olds: Properties, news: Properties): CheckResult {
@@ -61,7 +72,7 @@ function check(_context: unknown, olds: Properties, news: Properties): CheckResu
 }
 
 function describeInputs(parsed: Partial<z.infer<typeof inputsSchema>>, olds: Properties, news: Properties): Properties {
-  const { __manifest: manifest, name, ...rest } = parsed;
+  const { __manifest: manifest, name, __provider: _text, steps: _steps, files: _files, ...rest } = parsed;
   const autoNamed = news["name"] === undefined;
   // A hash of something unknown would look right and be wrong: all that follows from the image is unknown, too.
   if (manifest === undefined) {
@@ -102,17 +113,28 @@ function describeSteps(manifest: ImageManifest): Properties[] {
 
 /** Where a file stands in the image, and the beginning of its digest: enough to see in a diff which one changed. */
 function describeFiles(manifest: ImageManifest): Record<string, string> {
-  const files: Record<string, string> = {};
-  for (const step of manifest.steps) {
-    if (step.type === "add_file") files[step.args.path] = shortDigest(step.args.digest, step.args.executable);
-    if (step.type !== "add_dir") continue;
-    for (const entry of step.args.entries) {
-      const path = `${step.args.path}/${entry.path}`;
-      if (entry.kind === "file") files[path] = shortDigest(entry.digest, entry.executable);
-      else files[path] = entry.kind === "link" ? `link to ${entry.target}` : "empty directory";
-    }
+  return Object.fromEntries(manifest.steps.flatMap(describeStepFiles));
+}
+
+function describeStepFiles(step: Step): [path: string, what: string][] {
+  if (step.type === "add_file") return [[step.args.path, shortDigest(step.args.digest, step.args.executable)]];
+  if (step.type !== "add_dir") return [];
+  const { args } = step;
+  if ("tree" in args) return [[`${args.path}/`, `tree ${shortDigest(args.tree, false)}`]];
+  return args.entries.map((entry) => [`${args.path}/${entry.path}`, describeEntry(entry)]);
+}
+
+function describeEntry(entry: DirEntry): string {
+  switch (entry.kind) {
+    case "file":
+      return shortDigest(entry.digest, entry.executable);
+    case "link":
+      return `link to ${entry.target}`;
+    case "dir":
+      return "empty directory";
+    default:
+      return assertNever(entry);
   }
-  return files;
 }
 
 function shortDigest(digest: string, executable: boolean): string {
@@ -121,7 +143,7 @@ function shortDigest(digest: string, executable: boolean): string {
 
 function diff(context: Pick<HandlerContext, "log">, olds: Properties, news: Properties): DiffResult {
   const replaces = ["contentHash", "name"].filter((key) => olds[key] !== news[key]);
-  if (replaces.includes("contentHash")) explainRebuild(context.log, olds["steps"], news["steps"]);
+  if (replaces.includes("contentHash")) explainRebuild(context.log, olds, news);
   return {
     changes: replaces.length > 0 || olds["stepTimeoutSeconds"] !== news["stepTimeoutSeconds"],
     replaces,
@@ -132,20 +154,23 @@ function diff(context: Pick<HandlerContext, "log">, olds: Properties, news: Prop
 const describedStepsSchema = z.array(z.object({ summary: z.string(), digest: z.string() }));
 
 /** Says the one thing that a reader of the plan wants to know: where the rebuild begins. */
-function explainRebuild(log: ResourceLog, olds: unknown, news: unknown): void {
-  const before = describedStepsSchema.safeParse(olds);
-  const after = describedStepsSchema.safeParse(news);
+function explainRebuild(log: ResourceLog, olds: Properties, news: Properties): void {
+  const before = describedStepsSchema.safeParse(olds["steps"]);
+  const after = describedStepsSchema.safeParse(news["steps"]);
   if (!before.success || !after.success) return;
   const first = after.data.findIndex((step, index) => step.digest !== before.data[index]?.digest);
   const total = after.data.length;
   const step = after.data[first];
   if (step === undefined)
     log.info(`rebuild: the last ${before.data.length - total} steps are gone, ${total} are cached`);
-  else log.info(`rebuild from step ${first + 1} of ${total}: ${step.summary} (${first} cached)`);
+  else {
+    const summary = news["__secret"] === true ? "" : `: ${step.summary}`;
+    log.info(`rebuild from step ${first + 1} of ${total}${summary} (${first} cached)`);
+  }
 }
 
 async function create(context: HandlerContext, inputs: Properties): Promise<CreateResult> {
-  const { name, stepTimeoutSeconds, __manifest: manifest } = checkedSchema.parse(inputs);
+  const { name, stepTimeoutSeconds, __manifest: manifest, __secret: secret } = checkedSchema.parse(inputs);
   const request = {
     name,
     image: { manifest, findBlob: context.findBlob },

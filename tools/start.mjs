@@ -19,8 +19,10 @@ await runProgram(async () => {
   await provide();
   if (purposeOf(process.env) === "local") await startServer();
   say("• Bringing examples/quickstart up: an image is built, snapshotted and started as a sandbox");
+  // A sandbox that idled out or went with a reboot is made anew: the refresh notices that it is gone.
   const upCode =
-    (await pulumi("stack", "select", "--create", STACK)) || (await pulumi("up", "--yes", "--stack", STACK));
+    (await pulumi("stack", "select", "--create", STACK)) ||
+    (await pulumi("up", "--yes", "--refresh", "--stack", STACK));
   if (upCode !== 0) return upCode;
   const { sandboxId, command } = await readOutputs();
   say(`• Running the image's own tool inside sandbox ${sandboxId}: ${command}\n`);

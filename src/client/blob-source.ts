@@ -37,6 +37,11 @@ export function findSource(image: ImageUpload, digest: string): BlobSource {
   );
 }
 
+/** All bytes of a digest, checked. @throws blob_missing, file_changed */
+export async function readSource(image: ImageUpload, digest: string): Promise<Buffer> {
+  return Buffer.concat(await openChecked(findSource(image, digest)).toArray());
+}
+
 function changedError(source: BlobSource, cause?: unknown): OpenComputerError {
   return new OpenComputerError(
     "file_changed",

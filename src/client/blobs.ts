@@ -4,8 +4,8 @@ import { routes } from "../api/routes";
 import { missingBlobsResponseSchema } from "../api/schemas";
 import { isOpenComputerError } from "../errors";
 import type { BlobSource } from "../image/local-files";
-import type { ImageManifest } from "../image/manifest";
-import { findSource, openChecked } from "./blob-source";
+import { allDigests } from "../image/tree";
+import { findSource, openChecked, readSource } from "./blob-source";
 import { inlineManifest } from "./inline-manifest";
 import type { Transport } from "./transport";
 
@@ -26,7 +26,7 @@ export interface UploadOptions extends CallOptions {
  * @throws file_changed where a local file is no longer what was hashed; blob_missing where nobody has the bytes
  */
 export async function uploadImage(transport: Transport, image: ImageUpload, options: UploadOptions): Promise<object> {
-  const digests = digestsOf(image.manifest);
+  const digests = await allDigests(image.manifest, (digest) => readSource(image, digest));
   if (digests.length === 0) return image.manifest;
   const missing = await findMissing(transport, digests, options);
   if (!missing) return inlineManifest(image, options.onWarning);
@@ -93,14 +93,4 @@ async function forEachLimited<T>(
   };
   await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker));
   if (failures.length > 0) throw failures[0];
-}
-
-function digestsOf(manifest: ImageManifest): string[] {
-  const digests = manifest.steps.flatMap((step) => {
-    if (step.type === "add_file") return [step.args.digest];
-    if (step.type === "add_dir")
-      return step.args.entries.flatMap((entry) => (entry.kind === "file" ? [entry.digest] : []));
-    return [];
-  });
-  return [...new Set(digests)];
 }

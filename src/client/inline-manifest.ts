@@ -1,7 +1,7 @@
 import type { ImageUpload } from "../api/contract";
-import type { ImageManifest } from "../image/manifest";
-import type { DirEntry, Step } from "../image/step";
-import { findSource, openChecked } from "./blob-source";
+import type { DirEntry, Step } from "../image/image-manifest";
+import { entriesOf } from "../image/tree";
+import { readSource } from "./blob-source";
 
 /**
  * The manifest as the hosted service takes it: the bytes of files in base64 inside it. That form knows neither
@@ -10,7 +10,7 @@ import { findSource, openChecked } from "./blob-source";
  * @throws file_changed, blob_missing
  */
 export async function inlineManifest(image: ImageUpload, onWarning: (message: string) => void): Promise<object> {
-  const losses = lossesOf(image.manifest);
+  const losses = await lossesOf(image);
   if (losses.length > 0) {
     onWarning(
       `this server takes no file uploads, so files are sent inside the image and it loses: ${losses.join("; ")}. Set modes and links with runCommands instead.`,
@@ -29,7 +29,7 @@ async function inlineStep(image: ImageUpload, step: Step): Promise<object> {
     }
     case "add_dir": {
       const files = [];
-      for (const entry of step.args.entries) {
+      for (const entry of await entriesOf(step.args, (digest) => readSource(image, digest))) {
         if (entry.kind !== "file") continue;
         files.push({ relativePath: entry.path, content: await readBase64(image, entry.digest) });
       }
@@ -41,11 +41,10 @@ async function inlineStep(image: ImageUpload, step: Step): Promise<object> {
 }
 
 async function readBase64(image: ImageUpload, digest: string): Promise<string> {
-  const chunks: Buffer[] = await openChecked(findSource(image, digest)).toArray();
-  return Buffer.concat(chunks).toString("base64");
+  return (await readSource(image, digest)).toString("base64");
 }
 
-function lossesOf(manifest: ImageManifest): string[] {
+async function lossesOf(image: ImageUpload): Promise<string[]> {
   const executables: string[] = [];
   const links: string[] = [];
   const emptyDirs: string[] = [];
@@ -55,9 +54,10 @@ function lossesOf(manifest: ImageManifest): string[] {
     else if (entry.kind === "dir") emptyDirs.push(path);
     else if (entry.executable) executables.push(path);
   };
-  for (const step of manifest.steps) {
+  for (const step of image.manifest.steps) {
     if (step.type === "add_file" && step.args.executable) executables.push(step.args.path);
-    if (step.type === "add_dir") for (const entry of step.args.entries) note(step.args.path, entry);
+    if (step.type !== "add_dir") continue;
+    for (const entry of await entriesOf(step.args, (digest) => readSource(image, digest))) note(step.args.path, entry);
   }
   return [
     ...name("the executable bit of", executables),

@@ -4,20 +4,38 @@ import { contentHash } from "./hash";
 import type { LocalDirOptions } from "./local-dir-options";
 import { type BlobSource, type LocalFiles, openLocalFiles, toBlobSource } from "./local-files";
 
-import { type ImageManifest, manifestSchema, toProblems } from "./manifest";
+import type { ImageManifest } from "./image-manifest";
+import { manifestSchema, toProblems } from "./manifest";
+import type { DirEntry } from "./image-manifest";
+import { toDirContent } from "./tree";
 
 /** What the program asked for; local files are read when the image is resolved, not before. */
 type PendingStep =
   | { readonly type: "plain"; readonly step: { readonly type: string; readonly args: object } }
-  | { readonly type: "content"; readonly path: string; readonly content: string | Uint8Array }
-  | { readonly type: "local_file"; readonly path: string; readonly localPath: string; readonly file: string }
-  | {
-      readonly type: "local_dir";
-      readonly path: string;
-      readonly localPath: string;
-      readonly file: string;
-      readonly options: LocalDirOptions;
-    };
+  | { readonly type: "content"; readonly place: Place; readonly content: string | Uint8Array }
+  | { readonly type: "local_file"; readonly place: Place; readonly local: LocalPath }
+  | { readonly type: "local_dir"; readonly place: Place; readonly local: LocalPath; readonly options: LocalDirOptions };
+
+/** Where something goes in the image, and as what. */
+interface Place {
+  readonly path: string;
+  readonly mode?: string;
+  readonly owner?: string;
+}
+
+/** A path as the user wrote it, and what it means whatever the current directory is later. */
+interface LocalPath {
+  readonly label: string;
+  readonly path: string;
+}
+
+/** Whose the added files are in the image, and what may be done with them. */
+export interface FileOptions {
+  /** Permission bits, 0o640 or "0640"; directories that are added get x wherever they have r. Default: 0644, or 0755 for what is executable. */
+  readonly mode?: number | string;
+  /** `user`, `user:group`, `uid` or `uid:gid`. Default: the owner of the directory that the files are put into. */
+  readonly owner?: string;
+}
 
 /** An image that is fully known: its manifest, its identity, and where the bytes of its files are. */
 export interface ResolvedImage {
@@ -89,13 +107,13 @@ export class Image {
   }
 
   /** Puts a file with this content into the image; text is written as UTF-8. `remotePath` is absolute. */
-  addFile(remotePath: string, content: string | Uint8Array): Image {
-    return this.with({ type: "content", path: remotePath, content: copy(content) });
+  addFile(remotePath: string, content: string | Uint8Array, options: FileOptions = {}): Image {
+    return this.with({ type: "content", place: toPlace(remotePath, options), content: copy(content) });
   }
 
   /** Puts a local file into the image. Its executable bit is kept; a relative path starts at the current directory. */
-  addLocalFile(localPath: string, remotePath: string): Image {
-    return this.with({ type: "local_file", path: remotePath, localPath, file: resolve(localPath) });
+  addLocalFile(localPath: string, remotePath: string, options: FileOptions = {}): Image {
+    return this.with({ type: "local_file", place: toPlace(remotePath, options), local: toLocalPath(localPath) });
   }
 
   /**
@@ -103,9 +121,11 @@ export class Image {
    * A relative path starts at the current directory. `.git` stays out, and what an `.opencomputerignore` (or else a
    * `.dockerignore`) in the directory says; see docs/manifest.md.
    */
-  addLocalDir(localPath: string, remotePath: string, options: LocalDirOptions = {}): Image {
-    const copied = { ...options, ignore: copy(options.ignore), include: copy(options.include) };
-    return this.with({ type: "local_dir", path: remotePath, localPath, file: resolve(localPath), options: copied });
+  addLocalDir(localPath: string, remotePath: string, options: LocalDirOptions & FileOptions = {}): Image {
+    const { mode, owner, ...rest } = options;
+    const copied = { ...rest, ignore: copy(rest.ignore), include: copy(rest.include) };
+    const place = toPlace(remotePath, { mode, owner });
+    return this.with({ type: "local_dir", place, local: toLocalPath(localPath), options: copied });
   }
 
   /** Memory of the build sandbox in MiB (256 to 262,144). Default: the server's. Not part of the image's identity. */
@@ -183,30 +203,52 @@ function resolveStep(pending: PendingStep, files: LocalFiles, report: (message: 
     case "plain":
       return { step: pending.step, sources: [] };
     case "content":
-      return resolveContent(pending.path, pending.content, report);
+      return resolveContent(pending.place, pending.content, report);
     case "local_file": {
-      const file = files.readFile(pending.file, pending.localPath, report);
-      return toFileStep(pending.path, file?.source, file?.executable ?? false);
+      const file = files.readFile(pending.local.path, pending.local.label, report);
+      return toFileStep(pending.place, file?.source, file?.executable ?? false);
     }
     case "local_dir": {
-      const dir = files.readDir(pending.file, pending.localPath, pending.options, report);
-      const args = { path: pending.path, entries: dir?.entries ?? [] };
-      return { step: { type: "add_dir", args }, sources: dir?.sources ?? [] };
+      const dir = files.readDir(pending.local.path, pending.local.label, pending.options, report);
+      return toDirStep(pending.place, dir?.entries ?? [], dir?.sources ?? []);
     }
   }
 }
 
-function resolveContent(path: string, content: unknown, report: (message: string) => void): ResolvedStep {
+function resolveContent(place: Place, content: unknown, report: (message: string) => void): ResolvedStep {
   if (typeof content === "string" || content instanceof Uint8Array) {
-    return toFileStep(path, toBlobSource(content, `the content of ${path}`), false);
+    return toFileStep(place, toBlobSource(content, `the content of ${place.path}`), false);
   }
-  report(`the content of ${path} must be a string or bytes, not ${content === null ? "null" : typeof content}`);
-  return toFileStep(path, undefined, false);
+  report(`the content of ${place.path} must be a string or bytes, not ${content === null ? "null" : typeof content}`);
+  return toFileStep(place, undefined, false);
 }
 
-function toFileStep(path: string, source: BlobSource | undefined, executable: boolean): ResolvedStep {
-  const args = { path, digest: source?.digest ?? UNREADABLE, executable };
+function toFileStep(place: Place, source: BlobSource | undefined, executable: boolean): ResolvedStep {
+  const args = { ...place, digest: source?.digest ?? UNREADABLE, executable: isExecutable(place, executable) };
   return { step: { type: "add_file", args }, sources: source ? [source] : [] };
+}
+
+function toDirStep(place: Place, entries: readonly DirEntry[], sources: readonly BlobSource[]): ResolvedStep {
+  const placed = entries.map((entry) =>
+    entry.kind === "file" ? { ...entry, executable: isExecutable(place, entry.executable) } : entry,
+  );
+  const { args, tree } = toDirContent(placed);
+  const step = { type: "add_dir", args: { ...place, ...args } };
+  return { step, sources: tree ? [...sources, toBlobSource(tree.bytes, `the list of ${place.path}`)] : sources };
+}
+
+/** A mode that is given decides; then the local bit changes nothing, and so it must not change the identity. */
+function isExecutable({ mode }: Place, local: boolean): boolean {
+  return mode === undefined ? local : (Number.parseInt(mode, 8) & 0o100) !== 0;
+}
+
+function toPlace(path: string, { mode, owner }: FileOptions): Place {
+  const bits = typeof mode === "number" ? mode.toString(8).padStart(4, "0") : mode;
+  return { path, ...(bits === undefined ? {} : { mode: bits }), ...(owner === undefined ? {} : { owner }) };
+}
+
+function toLocalPath(label: string): LocalPath {
+  return { label, path: resolve(label) };
 }
 
 /** A copy that the caller cannot change afterwards; anything but an array, bytes or a map is left for the schema to refuse. */

@@ -1,6 +1,9 @@
 import { z } from "zod";
 import { invalidInput, type Problem } from "../errors";
-import { type ImageManifest, manifestSchema, toProblems } from "./manifest";
+import type { ImageManifest } from "./image-manifest";
+import { manifestSchema, toProblems } from "./manifest";
+import { dirEntriesSchema } from "./step";
+import { toDirContent } from "./tree";
 
 /**
  * The official clients' form of a manifest: files stand in it as base64. This turns it into the canonical form, where
@@ -79,7 +82,12 @@ async function convertDir(args: Fields, context: Context): Promise<Fields> {
     const digest = await storeContent(file.content, `${context.at}.files[${index}].content`, context);
     entries.push({ kind: "file", path: cleanRelative(file.relativePath), digest });
   }
-  return { path: parsed.data.path, entries };
+  const { data: canonical } = dirEntriesSchema.safeParse(entries);
+  // What is wrong with the entries is told by the schema of the whole manifest.
+  if (canonical === undefined) return { path: parsed.data.path, entries };
+  const { args: content, tree } = toDirContent(canonical);
+  if (tree !== undefined) await context.storeBytes(tree.bytes);
+  return { path: parsed.data.path, ...content };
 }
 
 async function storeContent(content: string, at: string, context: Context): Promise<string> {

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { assertNever } from "../errors";
+import type { AddDirArgs, DirEntry, Step } from "./image-manifest";
 
 /**
  * The steps of a manifest, one schema each. They are the wire's steps (`{type, args}`) in canonical form: files stand
@@ -41,7 +42,7 @@ export const pipPackageSchema = z
 
 export const envNameSchema = z
   .string()
-  .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "is not an environment variable name; expected letters, digits and _");
+  .regex(/^[A-Za-z0-9_]+$/, "is not an environment variable name; expected letters, digits and _");
 
 /** A map of environment variables; values may hold anything but NUL, quotes and newlines included. */
 export const envSchema = z.record(
@@ -71,16 +72,44 @@ export const dirEntrySchema = z.discriminatedUnion("kind", [
   }),
   z.strictObject({ kind: z.literal("link"), path: relativePathSchema, target: z.string().min(1) }),
   z.strictObject({ kind: z.literal("dir"), path: relativePathSchema }),
-]);
+]) satisfies z.ZodType<DirEntry>;
+
+/** Up to here a directory's entries stand in the manifest itself; more stand in a tree (tree.ts). */
+export const MAX_INLINE_ENTRIES = 200;
 
 /** A directory's entries in canonical order (by the bytes of their paths), each path once. */
-const dirEntriesSchema = z
+export const dirEntriesSchema = z
   .array(dirEntrySchema)
   .transform((entries) => [...entries].sort((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path))))
   .refine(
     (entries) => entries.every((entry, index) => entry.path !== entries[index - 1]?.path),
     "must not name a path twice",
   );
+
+/** What `mode` and `owner` say; absent, the executable bit and the directory that the entry is put into decide. */
+const ownershipSchema = {
+  mode: z
+    .string()
+    .regex(/^[0-7]{4}$/, 'must be four octal digits such as "0640"')
+    .optional(),
+  owner: z
+    .string()
+    .regex(/^([a-z_][a-z0-9_-]*|\d{1,9})(:([a-z_][a-z0-9_-]*|\d{1,9}))?$/, "must be a user, user:group, uid or uid:gid")
+    .optional(),
+};
+
+/** The entries of a directory, or the tree that holds them; never both. */
+const dirArgsSchema = z
+  .strictObject({
+    path: absolutePathSchema,
+    entries: dirEntriesSchema
+      .refine(({ length }) => length <= MAX_INLINE_ENTRIES, `holds more than ${MAX_INLINE_ENTRIES} entries; use a tree`)
+      .optional(),
+    tree: digestSchema.optional(),
+    ...ownershipSchema,
+  })
+  .refine(({ entries, tree }) => (entries === undefined) !== (tree === undefined), "must have either entries or a tree")
+  .transform(({ entries, tree, ...rest }) => (entries ? { ...rest, entries } : { ...rest, tree: tree ?? "" }));
 
 const step = <T extends string, A extends z.ZodRawShape>(type: T, args: A) =>
   z.strictObject({ type: z.literal(type), args: z.strictObject(args) });
@@ -91,15 +120,14 @@ export const stepSchema = z.discriminatedUnion("type", [
   step("run", { commands: z.array(z.string().min(1, "must not be empty")) }),
   step("env", { vars: envSchema }),
   step("workdir", { path: absolutePathSchema }),
-  step("add_file", { path: absolutePathSchema, digest: digestSchema, executable: z.boolean().default(false) }),
-  step("add_dir", { path: absolutePathSchema, entries: dirEntriesSchema }),
-]);
-
-/** One entry of an added directory. */
-export type DirEntry = z.infer<typeof dirEntrySchema>;
-/** One step of a manifest, tagged by `type`. */
-export type Step = z.infer<typeof stepSchema>;
-export type StepType = Step["type"];
+  step("add_file", {
+    path: absolutePathSchema,
+    digest: digestSchema,
+    executable: z.boolean().default(false),
+    ...ownershipSchema,
+  }),
+  z.strictObject({ type: z.literal("add_dir"), args: dirArgsSchema }),
+]) satisfies z.ZodType<Step>;
 
 /**
  * One short line for people: `pip_install pandas polars==1.9`.
@@ -122,10 +150,16 @@ function describeArgs(step: Step): string {
     case "add_file":
       return step.args.path;
     case "add_dir":
-      return `${step.args.path} (${step.args.entries.filter((entry) => entry.kind === "file").length} files)`;
+      return `${step.args.path} (${countFiles(step.args)})`;
     default:
       return assertNever(step);
   }
+}
+
+function countFiles(args: AddDirArgs): string {
+  if ("tree" in args) return `more than ${MAX_INLINE_ENTRIES} entries`;
+  const files = args.entries.filter((entry) => entry.kind === "file").length;
+  return files === 1 ? "1 file" : `${files} files`;
 }
 
 function shorten(text: string): string {

@@ -149,7 +149,10 @@ describe("local files", () => {
   it("knows where the bytes are", async () => {
     const resolved = tree().resolve();
     const step = resolved.manifest.steps[0];
-    const entry = step?.type === "add_dir" ? step.args.entries.find((one) => one.path === "sub/deep/b.txt") : undefined;
+    const entry =
+      step?.type === "add_dir" && "entries" in step.args
+        ? step.args.entries.find((one) => one.path === "sub/deep/b.txt")
+        : undefined;
     const source = entry?.kind === "file" ? resolved.findBlob(entry.digest) : undefined;
     expect(source).toMatchObject({ sizeBytes: 4, label: join(dir, "sub/deep/b.txt") });
     expect(Buffer.concat((await source?.open().toArray()) ?? []).toString()).toBe("bee\n");

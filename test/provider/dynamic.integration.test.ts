@@ -59,7 +59,7 @@ it("lives: check, create with its log on its own row, read, diff, delete", async
   const { id, outs } = await provider.create(inputs);
   expect(outs).toMatchObject({ contentHash, status: "ready", snapshotId: id });
   expect(provider.lines.length).toBeGreaterThan(0);
-  expect(provider.lines.every((line) => line.urn === URN && line.ephemeral)).toBe(true);
+  expect(provider.lines.every((line) => line.urn === URN)).toBe(true);
 
   expect(await provider.diff(id, outs, inputs)).toEqual({ changes: 1, replaces: [] });
   expect(await provider.read(id, outs)).toMatchObject({ id, props: { contentHash } });

@@ -128,7 +128,7 @@ describe("snapshot life", () => {
 
   it("builds, shows the log as status, and returns what does not move by itself", async () => {
     const { id, outs } = await created();
-    expect(lines).toEqual(["status step 1/1"]);
+    expect(lines).toEqual(["info step 1/1"]);
     expect(outs).toMatchObject({ snapshotId: id, status: "ready", contentHash: image().cacheKey() });
     expect(Object.keys(outs).filter((key) => key.startsWith("__") || key === "lastUsedAt")).toEqual([]);
   });
@@ -206,5 +206,26 @@ describe("sandbox diff", () => {
     const { id, outs } = await sandboxHandlers.create(context, base);
     api.sandboxes.set(id, { sandboxID: id, status: "stopped" });
     expect(await sandboxHandlers.read(context, id, outs)).toBeUndefined();
+  });
+});
+
+describe("misspelt inputs", () => {
+  const cases: [string, ResourceHandlers, Properties][] = [
+    ["snapshot", snapshotHandlers, { ...newsOf(image()), nmae: "x" }],
+    ["sandbox", sandboxHandlers, { snapshot: "data", timeuot: 5 }],
+  ];
+  it.each(cases)("of a %s are failures, not silence", (_kind, handlers, news) => {
+    const { failures } = handlers.check(context, {}, { ...news, __provider: "text" });
+    expect(failures.map((failure) => failure.reason).join()).toMatch(/nmae|timeuot/);
+  });
+});
+
+describe("images that hold a secret", () => {
+  const secret = (packages: string[]) => ({ ...checked(newsOf(image(packages))), __secret: true });
+
+  it("are told by the number of their steps only", async () => {
+    snapshotHandlers.diff(context, secret(["pandas"]), secret(["s3cr3t"]));
+    await snapshotHandlers.create(context, secret(["s3cr3t"]));
+    expect(lines).toEqual(["info rebuild from step 2 of 3 (1 cached)", "info step 1/1"]);
   });
 });

@@ -1,5 +1,5 @@
 import type { Api, CreateSandboxRequest, CreateSnapshotRequest } from "../../src/api/contract";
-import type { SandboxInfo, SnapshotInfo } from "../../src/api/schemas";
+import type { SandboxInfo, SnapshotInfo } from "../../src/api/records";
 import { OpenComputerError } from "../../src/errors";
 import { contentHash } from "../../src/image/hash";
 

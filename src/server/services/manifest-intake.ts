@@ -1,5 +1,7 @@
+import { buffer } from "node:stream/consumers";
 import { toCanonicalManifest } from "../../image/inline-manifest";
-import type { ImageManifest } from "../../image/manifest";
+import type { ImageManifest } from "../../image/image-manifest";
+import { allDigests, namedDigests } from "../../image/tree";
 import type { OrgStore } from "../store/store";
 import { type BlobStore, blobMissing } from "./blob-store";
 
@@ -10,15 +12,14 @@ import { type BlobStore, blobMissing } from "./blob-store";
  */
 export async function takeManifest(org: OrgStore, blobs: BlobStore, input: unknown): Promise<ImageManifest> {
   const manifest = await toCanonicalManifest(input, (bytes) => blobs.putBytes(org, bytes));
-  const missing = await blobs.missing(org, fileDigests(manifest));
-  if (missing.length > 0) throw blobMissing(missing);
+  // First what it names: a tree must be here before anybody can say what is in it.
+  await assertPresent(org, blobs, namedDigests(manifest));
+  const readTree = async (digest: string) => buffer((await blobs.open(org, digest)).stream);
+  await assertPresent(org, blobs, await allDigests(manifest, readTree));
   return manifest;
 }
 
-function fileDigests(manifest: ImageManifest): string[] {
-  return manifest.steps.flatMap((step) => {
-    if (step.type === "add_file") return [step.args.digest];
-    if (step.type !== "add_dir") return [];
-    return step.args.entries.flatMap((entry) => (entry.kind === "file" ? [entry.digest] : []));
-  });
+async function assertPresent(org: OrgStore, blobs: BlobStore, digests: readonly string[]): Promise<void> {
+  const missing = await blobs.missing(org, digests);
+  if (missing.length > 0) throw blobMissing(missing);
 }

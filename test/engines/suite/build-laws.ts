@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { BuildEvent } from "../../../src/engines/engine";
 import { digestOf } from "../../../src/image/hash";
+import { toDirContent } from "../../../src/image/tree";
 import { type EngineUnderTest, env, run, useBench, workdir } from "./engine-under-test";
 
 /** Steps become layers; what was built once is not built again; what failed leaves nothing. */
@@ -115,6 +116,25 @@ export function buildLaws(under: EngineUnderTest): void {
         exitCode: 0,
         stdout: "sandbox\n",
       });
+      await bench().engine.destroySandbox(id);
+    });
+
+    test("mode and owner are what the step says, and large directories come from their tree", async () => {
+      const file = (path: string, content: string) => ({ path, digest: bench().blob(content), executable: false });
+      const names = Array.from({ length: 250 }, (_, index) => `deep/f${index}`);
+      const entries = names.map((name) => ({ kind: "file" as const, ...file(name, name) }));
+      const tree = bench().blob(toDirContent(entries).tree?.bytes ?? "");
+      const id = await bench().sandbox(
+        await bench().build([
+          { type: "add_file", args: { ...file("/etc/oc/secret", "s"), mode: "0640", owner: "root:sandbox" } },
+          { type: "add_dir", args: { path: "/opt/app", tree, mode: "0440", owner: "sandbox" } },
+        ]),
+      );
+      const script =
+        "stat -c '%a %U:%G' /etc/oc/secret /opt/app /opt/app/deep /opt/app/deep/f249; ls /opt/app/deep | wc -l";
+      const { stdout } = await bench().sh(id, script);
+      const expected = ["640 root:sandbox", "755 sandbox:sandbox", "550 sandbox:sandbox", "440 sandbox:sandbox", "250"];
+      expect(stdout.trim().split("\n")).toEqual(expected);
       await bench().engine.destroySandbox(id);
     });
 

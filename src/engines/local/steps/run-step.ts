@@ -1,5 +1,5 @@
 import { assertNever } from "../../../errors";
-import type { Step } from "../../../image/step";
+import type { Step } from "../../../image/image-manifest";
 import { addDir, addFile } from "./add-files";
 import { makeWorkdir, writeEnvironment } from "./environment";
 import { installAptPackages, installPipPackages } from "./packages";
@@ -22,7 +22,7 @@ export async function runStep(step: Step, context: StepContext): Promise<void> {
     case "add_file":
       return addFile(context, step.args);
     case "add_dir":
-      return addDir(context, step.args.path, step.args.entries);
+      return addDir(context, step.args);
     default:
       return assertNever(step);
   }

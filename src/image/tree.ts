@@ -1,0 +1,70 @@
+import { digestOf, toCanonicalJson } from "./hash";
+import type { ImageManifest } from "./image-manifest";
+import type { DirEntry } from "./image-manifest";
+import { dirEntriesSchema, MAX_INLINE_ENTRIES } from "./step";
+
+/**
+ * Large directories. Up to {@link MAX_INLINE_ENTRIES} entries stand in the manifest; more stand in a tree, which is the
+ * canonical JSON of the same entries and travels like the bytes of a file. The rule is the same for everybody who
+ * makes a manifest, so that identity does not depend on who made it.
+ */
+
+/** A list of entries as bytes, with their digest. */
+export interface Tree {
+  readonly digest: string;
+  readonly bytes: Buffer;
+}
+
+/** How a directory's entries stand in a manifest; `tree` is set where its bytes must travel. */
+export interface DirContent {
+  readonly args: { readonly entries: readonly DirEntry[] } | { readonly tree: string };
+  readonly tree?: Tree;
+}
+
+/** Puts entries in the form that their number asks for. They are in canonical order already, or made so. */
+export function toDirContent(entries: readonly DirEntry[]): DirContent {
+  if (entries.length <= MAX_INLINE_ENTRIES) return { args: { entries } };
+  const bytes = Buffer.from(toCanonicalJson(dirEntriesSchema.parse(entries)));
+  const tree = { digest: digestOf(bytes), bytes };
+  return { args: { tree: tree.digest }, tree };
+}
+
+/** Reads the bytes of a digest whole; trees are lists of names and small. */
+export type ReadBlob = (digest: string) => Promise<Uint8Array>;
+
+/**
+ * The entries of an `add_dir` step, whichever way they stand in the manifest.
+ *
+ * @throws whatever `read` throws; a ZodError where the bytes are no tree
+ */
+export async function entriesOf(args: DirArgs, read: ReadBlob): Promise<readonly DirEntry[]> {
+  if ("entries" in args) return args.entries;
+  const bytes = await read(args.tree);
+  return dirEntriesSchema.parse(JSON.parse(Buffer.from(bytes).toString("utf8")));
+}
+
+type DirArgs = Extract<ImageManifest["steps"][number], { type: "add_dir" }>["args"];
+
+/** The digests that a manifest names itself: files and trees, each once. */
+export function namedDigests(manifest: ImageManifest): string[] {
+  const digests = manifest.steps.flatMap((step) => {
+    if (step.type === "add_file") return [step.args.digest];
+    if (step.type !== "add_dir") return [];
+    return "tree" in step.args ? [step.args.tree] : fileDigests(step.args.entries);
+  });
+  return [...new Set(digests)];
+}
+
+/** All digests that a build needs: those that the manifest names, and those that its trees name. */
+export async function allDigests(manifest: ImageManifest, read: ReadBlob): Promise<string[]> {
+  const digests = namedDigests(manifest);
+  for (const step of manifest.steps) {
+    if (step.type !== "add_dir" || "entries" in step.args) continue;
+    digests.push(...fileDigests(await entriesOf(step.args, read)));
+  }
+  return [...new Set(digests)];
+}
+
+function fileDigests(entries: readonly DirEntry[]): string[] {
+  return entries.flatMap((entry) => (entry.kind === "file" ? [entry.digest] : []));
+}
