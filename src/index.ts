@@ -2,4 +2,4 @@
 export { Sandbox, type SandboxArgs, Snapshot, type SnapshotArgs, type StepSummary } from "../provider/resources";
 export { isOpenComputerError, OpenComputerError } from "./errors";
 export { Image } from "./image/image";
-export type { ImageManifest } from "./image/manifest";
+export type { ImageManifest } from "./image/image-manifest";

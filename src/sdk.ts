@@ -1,8 +1,8 @@
 /** The SDK: images, snapshots and sandboxes for programs. It needs no Pulumi. */
-export type { FileInfo as EntryInfo, SandboxInfo, SnapshotInfo } from "./api/schemas";
+export type { FileInfo as EntryInfo, SandboxInfo, SnapshotInfo } from "./api/records";
 export { type ErrorCode, isOpenComputerError, OpenComputerError, type Problem } from "./errors";
 export { Image } from "./image/image";
-export type { ImageManifest } from "./image/manifest";
+export type { ImageManifest } from "./image/image-manifest";
 export type { ConnectionOptions } from "./sdk/connection";
 export { type Exec, ExecTimeoutError, type ProcessResult, type RunOpts } from "./sdk/exec";
 export type { Filesystem } from "./sdk/filesystem";

@@ -1,6 +1,6 @@
 import type { Readable } from "node:stream";
+import type { ImageManifest } from "../image/image-manifest";
 import type { BlobSource } from "../image/local-files";
-import type { ImageManifest } from "../image/manifest";
 import type {
   BuildLogEvent,
   Collected,
@@ -10,7 +10,7 @@ import type {
   SandboxInfo,
   ServerInfo,
   SnapshotInfo,
-} from "./schemas";
+} from "./records";
 
 /**
  * What a server can do for us, as functions: the client implements it over HTTP, and handlers, SDK and CLI know nothing

@@ -1,6 +1,7 @@
 import { createParser, type EventSourceMessage } from "eventsource-parser";
 import { type ErrorJson, OpenComputerError } from "../errors";
-import { type BuildLogEvent, buildLogEventSchema } from "./schemas";
+import type { BuildLogEvent } from "./records";
+import { buildLogEventSchema } from "./schemas";
 
 /**
  * Server-sent events as OpenComputer's wire has them: `event: <name>`, one `data: <JSON>` line, a blank line; LF only.

@@ -1,10 +1,20 @@
 import { z } from "zod";
 import { ERROR_CODES } from "../errors";
 import { digestSchema, envSchema } from "../image/step";
+import type {
+  BuildLogEvent,
+  Collected,
+  ExecRequest,
+  ExecResult,
+  FileInfo,
+  SandboxInfo,
+  ServerInfo,
+  SnapshotInfo,
+} from "./records";
 
 /**
  * The wire, both ways: OpenComputer's records and requests, and our additions to them (marked). Requests are closed,
- * answers are open: a newer server may say more than we know.
+ * answers are open: a newer server may say more than we know. The types are in records.ts.
  */
 
 /** A snapshot's name: what fits into one URL segment on every client. */
@@ -29,8 +39,7 @@ export const snapshotInfoSchema = z.object({
   lastUsedAt: z.string().optional(),
   /** Ours: why the build failed. */
   error: z.string().optional(),
-});
-export type SnapshotInfo = z.infer<typeof snapshotInfoSchema>;
+}) satisfies z.ZodType<SnapshotInfo>;
 
 export const sandboxInfoSchema = z.object({
   sandboxID: z.string(),
@@ -47,8 +56,7 @@ export const sandboxInfoSchema = z.object({
   endAt: z.string().nullish(),
   /** Ours: idle seconds; 0 is never. */
   timeout: z.number().optional(),
-});
-export type SandboxInfo = z.infer<typeof sandboxInfoSchema>;
+}) satisfies z.ZodType<SandboxInfo>;
 
 const timeoutSecondsSchema = z.int().min(0).max(31_536_000);
 export const stepTimeoutSecondsSchema = z.int().min(1).max(86_400);
@@ -70,8 +78,7 @@ export const buildLogEventSchema = z.object({
   message: z.string(),
   /** Ours: set on lines that a command printed. */
   stream: z.enum(["stdout", "stderr"]).optional(),
-});
-export type BuildLogEvent = z.infer<typeof buildLogEventSchema>;
+}) satisfies z.ZodType<BuildLogEvent>;
 
 export const execRequestSchema = z.object({
   cmd: z.string().min(1, "cmd is required"),
@@ -80,16 +87,14 @@ export const execRequestSchema = z.object({
   cwd: z.string().optional(),
   /** Seconds; 0 is no limit. Default 60, as upstream's clients send. */
   timeout: z.number().min(0).max(86_400).optional(),
-});
-export type ExecRequest = z.infer<typeof execRequestSchema>;
+}) satisfies z.ZodType<ExecRequest>;
 
 export const execResultSchema = z.object({
   exitCode: z.number(),
   stdout: z.string(),
   stderr: z.string(),
   truncated: z.boolean().optional(),
-});
-export type ExecResult = z.infer<typeof execResultSchema>;
+}) satisfies z.ZodType<ExecResult>;
 
 /** The answer to run-async while the command still runs; one that is over is answered with its result at once. */
 export const execStartedSchema = z.object({ execId: z.string(), running: z.literal(true) });
@@ -111,8 +116,7 @@ export const fileInfoSchema = z.object({
   path: z.string(),
   isDir: z.boolean(),
   size: z.number().default(0),
-});
-export type FileInfo = z.infer<typeof fileInfoSchema>;
+}) satisfies z.ZodType<FileInfo>;
 
 /** Ours: which of these bytes does the server lack? */
 export const missingBlobsRequestSchema = z.object({ digests: z.array(digestSchema).max(100_000) });
@@ -126,12 +130,14 @@ export const serverInfoSchema = z.object({
   runtimeVersion: z.string(),
   base: z.string(),
   baseDigest: z.string(),
-});
-export type ServerInfo = z.infer<typeof serverInfoSchema>;
+}) satisfies z.ZodType<ServerInfo>;
 
 /** Ours: what a collection removed. */
-export const collectedSchema = z.object({ layers: z.number(), blobs: z.number().default(0), sizeBytes: z.number() });
-export type Collected = z.infer<typeof collectedSchema>;
+export const collectedSchema = z.object({
+  layers: z.number(),
+  blobs: z.number().default(0),
+  sizeBytes: z.number(),
+}) satisfies z.ZodType<Collected>;
 
 /** The embedded server's visiting card, `server.json` in the home, mode 0600. */
 export const serverCardSchema = z.object({

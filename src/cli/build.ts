@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import type { ServerApi } from "../api/contract";
-import type { BuildLogEvent } from "../api/schemas";
+import type { BuildLogEvent } from "../api/records";
 import type { ResolvedImage } from "../image/image";
 import { formatBuildLog } from "./build-log";
 import { formatJson } from "./format-table";

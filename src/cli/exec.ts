@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError } from "commander";
-import type { ExecRequest } from "../api/schemas";
+import type { ExecRequest } from "../api/records";
 import type { CommandFactory } from "./command-factory";
 import { formatJson } from "./format-table";
 

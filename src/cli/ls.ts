@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import type { SandboxInfo, SnapshotInfo } from "../api/schemas";
+import type { SandboxInfo, SnapshotInfo } from "../api/records";
 import { formatJson, formatTable } from "./format-table";
 import type { Terminal } from "./terminal";
 

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import type { ServerInfo } from "../api/schemas";
+import type { ServerInfo } from "../api/records";
 import { connect } from "../client/connect";
 import { embeddedHome, findEmbedded } from "../client/running-server";
 import { serverLogFile } from "../client/server-process";

@@ -1,14 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import type { Api, CallOptions } from "../api/contract";
+import type { ExecRequest, ExecResult } from "../api/records";
 import { routes } from "../api/routes";
-import {
-  type ExecRequest,
-  type ExecResult,
-  execProgressSchema,
-  execResultSchema,
-  execStartedSchema,
-} from "../api/schemas";
+import { execProgressSchema, execResultSchema, execStartedSchema } from "../api/schemas";
 import { ERROR_CODES, fromErrorJson, OpenComputerError } from "../errors";
 import type { Transport } from "./transport";
 

@@ -1,5 +1,5 @@
 import type { Readable } from "node:stream";
-import type { ImageManifest } from "../image/manifest";
+import type { ImageManifest } from "../image/image-manifest";
 
 /**
  * What builds images and runs sandboxes. One engine serves one server; the interface is told in the order of its life:

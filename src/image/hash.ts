@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import canonicalize from "canonicalize";
-import type { ImageManifest } from "./manifest";
-import type { Step } from "./step";
+import type { ImageManifest, Step } from "./image-manifest";
 
 /**
  * The identity of an image (docs/manifest.md). Everything here is pure: the same manifest gives the same digits on

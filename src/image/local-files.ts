@@ -5,11 +5,11 @@ import { Readable } from "node:stream";
 import { cacheHome } from "../paths";
 import { createFileHasher, type FileHasher, type HashOutcome } from "./file-hasher";
 import { digestOf } from "./hash";
+import type { DirEntry } from "./image-manifest";
 import type { LocalDirOptions } from "./local-dir-options";
 import { attempt, describeKind, explain, Refusal, type ReportProblem } from "./local-problems";
 import { type FoundFile, toFoundFile, walkTree } from "./local-tree";
 import { type KnownDigests, openStatCache } from "./stat-cache";
-import type { DirEntry } from "./step";
 
 /**
  * What local files contain: the one impure door of `image`. Everything that cannot be taken is reported, never thrown.

@@ -3,10 +3,10 @@ import { type BigIntStats, type Dirent, lstatSync, readdirSync, readlinkSync, re
 import { join, resolve } from "node:path";
 import { identityOf } from "./hash-batch.cjs";
 import { type IgnoreRules, readIgnoreRules } from "./ignore-rules";
+import type { DirEntry } from "./image-manifest";
 import { type LocalDirOptions, parseLocalDirOptions } from "./local-dir-options";
 import { judgeLink, toSlashes } from "./local-links";
 import { attempt, describeKind, Refusal, type ReportProblem } from "./local-problems";
-import type { DirEntry } from "./step";
 
 /** A regular file that was found, not read yet. */
 export interface FoundFile {

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { invalidInput, type Problem } from "../errors";
+import type { ImageManifest } from "./image-manifest";
 import { MAX_STEPS, stepSchema } from "./step";
 
 /** Builder memory in MiB: room for a compiler, and no typo that asks for a thousand machines. */
@@ -13,9 +14,7 @@ export const manifestSchema = z.strictObject({
   base: z.literal("base", { error: 'must be "base", the default environment' }),
   steps: z.array(stepSchema).max(MAX_STEPS, `an image has at most ${MAX_STEPS} steps; join some runCommands`),
   builderMemoryMB: builderMemorySchema.optional(),
-});
-
-export type ImageManifest = z.infer<typeof manifestSchema>;
+}) satisfies z.ZodType<ImageManifest>;
 
 /**
  * Checks a manifest from outside and returns it in canonical form.

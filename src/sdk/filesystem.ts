@@ -2,7 +2,7 @@ import { basename, dirname } from "node:path/posix";
 import { Readable } from "node:stream";
 import type { ReadableStream as NodeReadableStream } from "node:stream/web";
 import type { Api } from "../api/contract";
-import type { FileInfo } from "../api/schemas";
+import type { FileInfo } from "../api/records";
 import { isOpenComputerError } from "../errors";
 
 /** The files of one sandbox. A relative path starts at the home directory, `/home/sandbox`. */

@@ -1,5 +1,5 @@
 import type { Api } from "../api/contract";
-import type { SandboxInfo } from "../api/schemas";
+import type { SandboxInfo } from "../api/records";
 import { isOpenComputerError } from "../errors";
 import { type ConnectionOptions, openConnection } from "./connection";
 import { Exec } from "./exec";

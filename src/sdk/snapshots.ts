@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ServerApi } from "../api/contract";
-import { type SnapshotInfo, snapshotNameSchema } from "../api/schemas";
+import type { SnapshotInfo } from "../api/records";
+import { snapshotNameSchema } from "../api/schemas";
 import { isOpenComputerError, OpenComputerError } from "../errors";
 import type { Image } from "../image/image";
 import { parseWith } from "../image/manifest";

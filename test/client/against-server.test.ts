@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { ServerApi } from "../../src/api/contract";
-import type { BuildLogEvent } from "../../src/api/schemas";
+import type { BuildLogEvent } from "../../src/api/records";
 import { createClient } from "../../src/client/client";
 import { connectEmbedded } from "../../src/client/embedded";
 import { Image } from "../../src/image/image";

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
-import type { BuildLogEvent } from "../../src/api/schemas";
+import type { BuildLogEvent } from "../../src/api/records";
 import { createClient } from "../../src/client/client";
 import { Image } from "../../src/image/image";
 import { type FakeServer, type Replies, type Reply, sse, startFakeServer } from "./fake-server";

@@ -16,8 +16,8 @@ import type {
 } from "../../src/engines/engine";
 import { OpenComputerError } from "../../src/errors";
 import { stepKeys } from "../../src/image/hash";
-import type { ImageManifest } from "../../src/image/manifest";
-import { type Step, summariseStep } from "../../src/image/step";
+import type { ImageManifest, Step } from "../../src/image/image-manifest";
+import { summariseStep } from "../../src/image/step";
 
 /**
  * A test double, not an engine: layers are keys in a set, a sandbox is a map of files, and commands are the handful of

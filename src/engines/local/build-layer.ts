@@ -1,6 +1,7 @@
 import { basename } from "node:path";
 import { OpenComputerError } from "../../errors";
-import { type Step, summariseStep } from "../../image/step";
+import type { Step } from "../../image/image-manifest";
+import { summariseStep } from "../../image/step";
 import type { Checkpoint, OpenedBlob } from "../engine";
 import { type ContainerDeps, endContainer, startContainer } from "./container";
 import type { ContainerLimits } from "./oci-spec";

@@ -1,8 +1,8 @@
 import { cpus } from "node:os";
 import { OpenComputerError } from "../../errors";
 import { stepKeys } from "../../image/hash";
-import type { ImageManifest } from "../../image/manifest";
-import { type Step, summariseStep } from "../../image/step";
+import type { ImageManifest, Step } from "../../image/image-manifest";
+import { summariseStep } from "../../image/step";
 import type { BuildEvent, BuildPlan, BuildRequest, Checkpoint } from "../engine";
 import { buildLayer, type LayerJob } from "./build-layer";
 import type { ContainerDeps } from "./container";

@@ -1,7 +1,7 @@
 import { Readable } from "node:stream";
 import type { ReadableStream as NodeReadableStream } from "node:stream/web";
 import { type Context, Hono } from "hono";
-import type { FileInfo } from "../../api/schemas";
+import type { FileInfo } from "../../api/records";
 import type { FileEntry } from "../../engines/engine";
 import type { AppParts } from "../app";
 import type { AppEnv } from "../auth";

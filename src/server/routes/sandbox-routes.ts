@@ -1,11 +1,7 @@
 import { type Context, Hono } from "hono";
 import { z } from "zod";
-import {
-  createSandboxFieldsSchema,
-  type SandboxInfo,
-  setTimeoutRequestSchema,
-  snapshotNameSchema,
-} from "../../api/schemas";
+import type { SandboxInfo } from "../../api/records";
+import { createSandboxFieldsSchema, setTimeoutRequestSchema, snapshotNameSchema } from "../../api/schemas";
 import { OpenComputerError } from "../../errors";
 import type { AppParts } from "../app";
 import type { AppEnv } from "../auth";

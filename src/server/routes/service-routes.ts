@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import type { ServerInfo } from "../../api/schemas";
+import type { ServerInfo } from "../../api/records";
 import type { AppParts } from "../app";
 import type { AppEnv } from "../auth";
 

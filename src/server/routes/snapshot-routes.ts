@@ -1,6 +1,7 @@
 import { type Context, Hono } from "hono";
 import { z } from "zod";
-import { type SnapshotInfo, snapshotNameSchema, stepTimeoutSecondsSchema } from "../../api/schemas";
+import type { SnapshotInfo } from "../../api/records";
+import { snapshotNameSchema, stepTimeoutSecondsSchema } from "../../api/schemas";
 import { invalidInput } from "../../errors";
 import type { AppParts } from "../app";
 import type { AppEnv } from "../auth";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Engine } from "../../engines/engine";
 import { isOpenComputerError, OpenComputerError, toErrorJson } from "../../errors";
 import { contentHash } from "../../image/hash";
-import type { ImageManifest } from "../../image/manifest";
+import type { ImageManifest } from "../../image/image-manifest";
 import type { Log } from "../log";
 import type { BuildOutcome, CheckpointRow, OrgStore } from "../store/store";
 import type { ActivityGate } from "./activity-gate";

@@ -1,5 +1,5 @@
 import { rm } from "node:fs/promises";
-import type { Collected } from "../../api/schemas";
+import type { Collected } from "../../api/records";
 import type { Engine } from "../../engines/engine";
 import type { Store } from "../store/store";
 import type { ActivityGate } from "./activity-gate";

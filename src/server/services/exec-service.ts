@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { ExecRequest, ExecResult } from "../../api/schemas";
+import type { ExecRequest, ExecResult } from "../../api/records";
 import type { Engine, Execution } from "../../engines/engine";
 import { type ErrorJson, OpenComputerError, toErrorJson } from "../../errors";
 import type { OrgStore } from "../store/store";

@@ -1,4 +1,4 @@
-import type { ExecRequest } from "../../api/schemas";
+import type { ExecRequest } from "../../api/records";
 import type { Checkpoint, ExecSpec } from "../../engines/engine";
 import { invalidInput } from "../../errors";
 

@@ -1,6 +1,6 @@
 import type { BuildEvent, Engine } from "../../engines/engine";
 import { OpenComputerError } from "../../errors";
-import type { ImageManifest } from "../../image/manifest";
+import type { ImageManifest } from "../../image/image-manifest";
 import type { Log } from "../log";
 import type { CheckpointRow, OrgStore, OwnedRow, SandboxRow, Store } from "../store/store";
 import { abortable, toAborted } from "./abortable";

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { ImageManifest } from "../../image/manifest";
+import type { ImageManifest } from "../../image/image-manifest";
 import type { CheckpointRow, SandboxRow, SnapshotRow } from "../store/store";
 
 /** A sandbox as somebody wants it. */

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { fromErrorJson, OpenComputerError } from "../../errors";
 import { contentHash } from "../../image/hash";
-import type { ImageManifest } from "../../image/manifest";
+import type { ImageManifest } from "../../image/image-manifest";
 import type { BuildRow, OrgStore, SnapshotRow } from "../store/store";
 import { readBuildLog } from "./build-log";
 import type { BuildService } from "./build-service";

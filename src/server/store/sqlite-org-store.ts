@@ -1,6 +1,6 @@
 import { type Kysely, sql } from "kysely";
 import { OpenComputerError } from "../../errors";
-import type { ImageManifest } from "../../image/manifest";
+import type { ImageManifest } from "../../image/image-manifest";
 import {
   fromBuild,
   fromCheckpoint,

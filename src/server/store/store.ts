@@ -1,6 +1,6 @@
 import type { Checkpoint } from "../../engines/engine";
 import type { ErrorJson } from "../../errors";
-import type { ImageManifest } from "../../image/manifest";
+import type { ImageManifest } from "../../image/image-manifest";
 
 /**
  * What the server remembers. Two halves: {@link Store} is for the server itself (keys, reconciliation, collection), and

@@ -3,7 +3,7 @@ import { afterAll, beforeAll } from "vitest";
 import type { BuildEvent, Checkpoint, Engine, ExecSpec } from "../../../src/engines/engine";
 import { OpenComputerError } from "../../../src/errors";
 import { digestOf } from "../../../src/image/hash";
-import type { Step } from "../../../src/image/step";
+import type { Step } from "../../../src/image/image-manifest";
 
 /** An engine that the suite is run on. */
 export interface EngineUnderTest {

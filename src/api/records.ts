@@ -1,0 +1,96 @@
+/**
+ * The wire's records as types; schemas.ts has the schemas that check them. They stand apart for the same reason as
+ * those of the manifest: compiling a program needs none of the library that we check with.
+ */
+
+export type SnapshotStatus = "building" | "ready" | "failed";
+
+/** A named image and how far its build is. */
+export interface SnapshotInfo {
+  readonly id: string;
+  readonly name: string;
+  readonly status: SnapshotStatus;
+  /** 64 hex digits: the image's identity. */
+  readonly contentHash: string;
+  readonly checkpointId?: string;
+  readonly manifest: unknown;
+  /** ISO 8601, as all times here. */
+  readonly createdAt: string;
+  readonly lastUsedAt?: string;
+  /** Ours: why the build failed. */
+  readonly error?: string;
+}
+
+/** A sandbox and how it runs. */
+export interface SandboxInfo {
+  readonly sandboxID: string;
+  /** `running`, `stopped`, … */
+  readonly status: string;
+  readonly templateID?: string;
+  /** Ours: the snapshot's name, where it was created from one. */
+  readonly snapshot?: string;
+  readonly fromCheckpointId?: string;
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly cpuCount?: number;
+  readonly memoryMB?: number;
+  readonly startedAt?: string;
+  /** When the idle timeout will stop it, as things stand; absent where it has none. */
+  readonly endAt?: string | null;
+  /** Ours: idle seconds; 0 is never. */
+  readonly timeout?: number;
+}
+
+/** One line of a build. */
+export interface BuildLogEvent {
+  /** Counted from 1; 0 is the build itself. */
+  readonly step: number;
+  readonly type: string;
+  readonly message: string;
+  /** Ours: set on lines that a command printed. */
+  readonly stream?: "stdout" | "stderr";
+}
+
+/** A command and how to run it. */
+export interface ExecRequest {
+  readonly cmd: string;
+  readonly args?: readonly string[];
+  readonly envs?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  /** Seconds; 0 is no limit. Default 60. */
+  readonly timeout?: number;
+}
+
+/** What a command came to. */
+export interface ExecResult {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** Whether output was cut. Default: false. */
+  readonly truncated?: boolean;
+}
+
+/** One entry of a directory in a sandbox. */
+export interface FileInfo {
+  readonly name: string;
+  readonly path: string;
+  readonly isDir: boolean;
+  /** Bytes. */
+  readonly size: number;
+}
+
+/** Ours: what answers, and what it builds on. */
+export interface ServerInfo {
+  readonly version: string;
+  readonly engine: string;
+  readonly runtime: string;
+  readonly runtimeVersion: string;
+  readonly base: string;
+  readonly baseDigest: string;
+}
+
+/** Ours: what a collection removed. */
+export interface Collected {
+  readonly layers: number;
+  readonly blobs: number;
+  readonly sizeBytes: number;
+}
