@@ -36,6 +36,9 @@ const OPEN_COST_BYTES = 16 * 1024;
 /** So long without a piece read, a thread is taken for lost and its files are hashed here. */
 const STALLED_MS = 30_000;
 const PIECE_BYTES = 256 * 1024;
+/** Names are copied to every thread: a batch bounds what that takes, whatever the size of the tree. */
+const MAX_BATCH_FILES = 2000;
+const THREAD_MEMORY = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 32 };
 
 /**
  * A hasher whose threads start with the first large batch and stay for the next ones until it is closed. They never
@@ -46,19 +49,26 @@ const PIECE_BYTES = 256 * 1024;
 export function createFileHasher(threads = Math.min(availableParallelism(), MAX_THREADS)): FileHasher {
   const workers: Worker[] = [];
   const piece = Buffer.allocUnsafe(PIECE_BYTES);
+  const hashBatch = (batch: HashBatch, isLarge: boolean) => {
+    if (isLarge) {
+      while (workers.length < threads - 1) workers.push(startWorker());
+      for (const worker of workers) worker.postMessage(batch);
+    }
+    hashShare(batch, piece);
+    waitForOthers(batch);
+  };
   return {
     hashAll: (jobs) => {
+      const outcomes: HashOutcome[] = [];
+      const isLarge = isWorthThreads(jobs);
       // The largest first, so that no thread is left alone with one at the end.
       const order = jobs.map((_, index) => index).sort((a, b) => sizeOf(jobs[b]) - sizeOf(jobs[a]));
-      const batch = createBatch(order.flatMap((index) => jobs[index] ?? []));
-      if (isWorthThreads(jobs)) {
-        while (workers.length < threads - 1) workers.push(startWorker());
-        for (const worker of workers) worker.postMessage(batch);
+      for (let from = 0; from < order.length; from += MAX_BATCH_FILES) {
+        const indices = order.slice(from, from + MAX_BATCH_FILES);
+        const batch = createBatch(indices.flatMap((index) => jobs[index] ?? []));
+        hashBatch(batch, isLarge);
+        for (const [at, index] of indices.entries()) outcomes[index] = outcomeOf(batch, at, piece);
       }
-      hashShare(batch, piece);
-      waitForOthers(batch);
-      const outcomes: HashOutcome[] = [];
-      for (const [at, index] of order.entries()) outcomes[index] = outcomeOf(batch, at, piece);
       return outcomes;
     },
     close: () => {
@@ -85,7 +95,11 @@ function createBatch(jobs: readonly HashJob[]): HashBatch {
 
 function startWorker(): Worker {
   // Neither the program's loaders (ts-node, tsx) nor its environment are any use to this thread.
-  const worker = new Worker(join(__dirname, "hash-worker.cjs"), { execArgv: [], env: {} });
+  const worker = new Worker(join(__dirname, "hash-worker.cjs"), {
+    execArgv: [],
+    env: {},
+    resourceLimits: THREAD_MEMORY,
+  });
   // A thread that fails takes no files, or leaves one unfinished: the caller's thread hashes what is left.
   worker.on("error", () => undefined);
   worker.unref();

@@ -84,7 +84,7 @@ function readFile(hasher: FileHasher, file: string, label: string, report: Repor
   const stat = statSync(file, { bigint: true });
   if (!stat.isFile()) throw new Refusal(`${label} is ${describeKind(stat)}, not a file`);
   const found = toFoundFile("", file, label, stat);
-  const [digest] = digestFiles(hasher, [found], realpathSync(file), report);
+  const digest = digestFiles(hasher, [found], realpathSync(file), report).get(found);
   return digest === undefined ? undefined : { source: toSource(found, digest), executable: found.executable };
 }
 
@@ -99,28 +99,34 @@ function readDir(
   const digests = digestFiles(hasher, tree.files, `${tree.root}\0${JSON.stringify(options)}`, report);
   const entries: DirEntry[] = [...tree.others];
   const sources: BlobSource[] = [];
-  for (const [index, { path, executable }] of tree.files.entries()) {
-    const digest = digests[index];
-    if (digest === undefined) continue;
-    entries.push({ kind: "file", path, digest, executable });
-    sources.push(toSource(tree.files[index] as FoundFile, digest));
+  for (const [found, digest] of digests) {
+    entries.push({ kind: "file", path: found.path, digest, executable: found.executable });
+    sources.push(toSource(found, digest));
   }
   return { entries: sortByPath(entries), sources };
 }
 
-/** The digest of each file, or undefined after reporting why there is none. */
+/** The digest of each file that has one; why the others have none is reported. */
 function digestFiles(
   hasher: FileHasher,
   files: readonly FoundFile[],
   scope: string,
   report: ReportProblem,
-): (string | undefined)[] {
+): ReadonlyMap<FoundFile, string> {
   const known = isWorthCache(files) ? openKnown(scope) : undefined;
-  const digests = files.map((file) => known?.find(file));
-  const missing = files.flatMap((file, index) => (digests[index] === undefined ? [{ file, index }] : []));
-  const outcomes = hasher.hashAll(missing.map(({ file }) => file));
-  for (const [at, { file, index }] of missing.entries()) digests[index] = toDigest(outcomes[at], file.label, report);
-  known?.save(files.flatMap((file, index) => ({ ...file, digest: digests[index] ?? "" })).filter((one) => one.digest));
+  const digests = new Map<FoundFile, string>();
+  const missing: FoundFile[] = [];
+  for (const file of files) {
+    const digest = known?.find(file);
+    if (digest === undefined) missing.push(file);
+    else digests.set(file, digest);
+  }
+  for (const [index, outcome] of hasher.hashAll(missing).entries()) {
+    const file = missing[index] as FoundFile;
+    if (outcome.kind === "hashed") digests.set(file, outcome.digest);
+    else report(explainOutcome(outcome, file.label));
+  }
+  known?.save(digests);
   return digests;
 }
 
@@ -138,11 +144,9 @@ function openKnown(scope: string): KnownDigests | undefined {
   }
 }
 
-function toDigest(outcome: HashOutcome | undefined, label: string, report: ReportProblem): string | undefined {
-  if (outcome?.kind === "hashed") return outcome.digest;
-  if (outcome?.kind === "unreadable") report(explain(label, outcome.error));
-  else report(`${label} changed while it was read; try again when nothing writes to it`);
-  return undefined;
+function explainOutcome(outcome: Exclude<HashOutcome, { kind: "hashed" }>, label: string): string {
+  if (outcome.kind === "unreadable") return explain(label, outcome.error);
+  return `${label} changed while it was read; try again when nothing writes to it`;
 }
 
 function toSource({ file, label, sizeBytes }: FoundFile, digest: string): BlobSource {

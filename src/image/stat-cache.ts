@@ -18,7 +18,7 @@ export interface KnownDigests {
   /** The digest of a file that is as it was, or undefined. */
   readonly find: (file: StatedFile) => string | undefined;
   /** Remembers these digests, and only these, for the next pass. Never fails: a cache is no reason to. */
-  readonly save: (files: readonly (StatedFile & { readonly digest: string })[]) => void;
+  readonly save: (digests: ReadonlyMap<StatedFile, string>) => void;
 }
 
 /** A file that changed so shortly before it was hashed may have changed again without its times telling. */
@@ -41,37 +41,43 @@ export function openStatCache(folder: string, tree: string, nowMs: () => number 
   const startedAtMs = nowMs();
   const file = join(folder, sha256Hex(tree).slice(0, 32));
   const known = readKnown(file, startedAtMs);
+  const find = ({ path, identity }: StatedFile) => {
+    const one = known.get(path);
+    return one?.identity === identity ? one.digest : undefined;
+  };
   return {
-    find: (one) => known.get(toKey(one)),
-    save: (files) => {
-      const settled = files.filter((one) => one.changedAtMs < startedAtMs - RACY_MS);
-      const isSame = settled.length === known.size && settled.every((one) => known.has(toKey(one)));
+    find,
+    save: (digests) => {
+      const settled = [...digests].filter(([one]) => one.changedAtMs < startedAtMs - RACY_MS);
+      const isSame = settled.length === known.size && settled.every(([one]) => find(one) !== undefined);
       // Nobody needs to know whether it worked: the next pass is slower if not.
       quietly(() => (isSame ? touch(file) : write(folder, file, toText(settled, startedAtMs))));
     },
   };
 }
 
-const toKey = ({ path, identity }: StatedFile) => `${path}\0${identity}`;
-
-/** One line with format, time and a checksum of the rest; then path, identity and digest of each file, ended by NULs. */
-function toText(files: readonly (StatedFile & { readonly digest: string })[], savedAtMs: number): string {
-  const body = files.map((one) => `${toKey(one)}\0${one.digest}`).join("\0");
+/** One line with format, time and a checksum of the rest; then path, identity and digest of each file, parted by NULs. */
+function toText(digests: readonly (readonly [StatedFile, string])[], savedAtMs: number): string {
+  const body = digests.map(([{ path, identity }, digest]) => `${path}\0${identity}\0${digest}`).join("\0");
   return `${FORMAT} ${savedAtMs} ${sha256Hex(body)}\n${body}`;
 }
 
-function readKnown(file: string, nowMs: number): ReadonlyMap<string, string> {
-  const known = new Map<string, string>();
+type Known = ReadonlyMap<string, { readonly identity: string; readonly digest: string }>;
+
+function readKnown(file: string, nowMs: number): Known {
   const text = quietly(() => readFileSync(file, "utf8")) ?? "";
   const end = text.indexOf("\n");
   const [format, savedAtMs, checksum] = text.slice(0, Math.max(end, 0)).split(" ");
   const body = text.slice(end + 1);
-  if (format !== FORMAT || !(Number(savedAtMs) <= nowMs) || checksum !== sha256Hex(body)) return known;
-  const fields = body.split("\0");
+  const isTrusted = format === FORMAT && Number(savedAtMs) <= nowMs && checksum === sha256Hex(body);
+  return new Map(isTrusted ? toKnown(body.split("\0")) : []);
+}
+
+function* toKnown(fields: readonly string[]) {
   for (let at = 0; at + 2 < fields.length; at += 3) {
-    known.set(`${fields[at]}\0${fields[at + 1]}`, String(fields[at + 2]));
+    const [path = "", identity = "", digest = ""] = fields.slice(at, at + 3);
+    yield [path, { identity, digest }] as const;
   }
-  return known;
 }
 
 function write(folder: string, file: string, text: string): void {
