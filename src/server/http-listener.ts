@@ -24,7 +24,10 @@ export interface ListenOptions {
 
 /** Serves an app over HTTP. @throws conflict where the port is taken */
 export async function listen({ fetch, host, port }: ListenOptions): Promise<HttpListener> {
-  const server = createAdaptorServer({ fetch, overrideGlobalObjects: false }) as Server;
+  const server = createAdaptorServer({
+    fetch: (request) => fetch(heedful(request)),
+    overrideGlobalObjects: false,
+  }) as Server;
   server.requestTimeout = REQUEST_TIMEOUT_MS;
   server.headersTimeout = HEADERS_TIMEOUT_MS;
   server.keepAliveTimeout = KEEP_ALIVE_MS;
@@ -40,6 +43,15 @@ export async function listen({ fetch, host, port }: ListenOptions): Promise<Http
     });
   });
   return { url: urlOf(server, host), close: (graceMs) => closeServer(server, () => answering === 0, graceMs) };
+}
+
+/**
+ * The adapter makes a request's signal when it is first looked at, and tells nothing to one that it makes after the client
+ * has hung up: so look now, before anything can wait.
+ */
+function heedful(request: Request): Request {
+  void request.signal;
+  return request;
 }
 
 async function closeServer(server: Server, isQuiet: () => boolean, graceMs: number): Promise<void> {

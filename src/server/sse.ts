@@ -3,6 +3,7 @@ import { encodeEvent, KEEPALIVE, KEEPALIVE_SECONDS } from "../api/events";
 import type { BuildEvent } from "../engines/engine";
 import { isOpenComputerError, toErrorJson } from "../errors";
 import type { Log } from "./log";
+import { whenAborted } from "./services/abortable";
 
 /** What happens on the way, and at last what came of it. */
 export type Progress<T> = AsyncGenerator<BuildEvent, T>;
@@ -26,7 +27,7 @@ export function wantsEvents(c: Context): boolean {
 export function streamProgress<T>(c: Context, answer: ProgressAnswer<T>): Response {
   const left = new AbortController();
   const leave = () => left.abort();
-  c.req.raw.signal.addEventListener("abort", leave, { once: true });
+  whenAborted(c.req.raw.signal, leave);
   const chunks = withHeartbeat(toFrames(answer, left.signal), KEEPALIVE, KEEPALIVE_SECONDS * 1000);
   return c.body(toByteStream(chunks, leave), 200, {
     "Content-Type": "text/event-stream",

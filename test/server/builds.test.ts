@@ -88,6 +88,17 @@ describe("leaving", () => {
     expect(server.engine.stepsRun).toEqual(["run print a", "run wait x", "run wait x"]);
   });
 
+  it("ends a reader who leaves before there is a log to read", async () => {
+    const first = request("wait x");
+    await until("running", () => server.engine.buildsRun === 1);
+    // It begins when the cancelled one is down, which takes a moment.
+    first.leave();
+    const next = request("wait x");
+    await expect(next.events(0, AbortSignal.abort()).next()).rejects.toMatchObject({ code: "aborted" });
+    expect(server.engine.buildsRun).toBe(1);
+    next.leave();
+  });
+
   it("ends a reader who leaves, and only that one", async () => {
     const ticket = request("print a", "wait x");
     const reader = new AbortController();

@@ -32,6 +32,8 @@ export class MemoryEngine implements Engine {
   /** Every step that was run, in order. */
   readonly stepsRun: string[] = [];
   buildsRun = 0;
+  /** How many builds run now. */
+  building = 0;
   /** The most builds that ran at the same time. */
   buildsAtOnce = 0;
   readonly layers = new Set<string>();
@@ -41,7 +43,6 @@ export class MemoryEngine implements Engine {
   started: StartOptions | undefined;
   /** Set to make the next createSandbox fail. */
   failCreate: Error | undefined;
-  private building = 0;
   private readonly gates = new Map<string, PromiseWithResolve>();
 
   async start(options: StartOptions): Promise<void> {

@@ -53,6 +53,15 @@ describe("create", () => {
     expect((await get("t")).id).toBe(record.id);
   });
 
+  it.each([EVENTS, "application/json"])("cancels the build for a caller of %s who had left before", async (accept) => {
+    const gone = await create("t", image("wait x"), { accept, signal: AbortSignal.abort() });
+    expect(await gone.text()).toContain("error");
+    await server.services.builds.stop();
+    // No row at all where the build was cancelled before it began; it was not the stop that ended it.
+    const build = await server.org.latestBuildNamed("t");
+    expect(build?.error?.error ?? "nobody waits").toContain("nobody waits");
+  });
+
   it("uses what is built already for another name", async () => {
     const first = await bodyOf(await create("one", image("print a")));
     const events = await readEvents(await create("two", image("print a"), { accept: EVENTS }));

@@ -15,6 +15,12 @@ export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Pr
   }
 }
 
+/** Acts when the signal fires, or now where it has fired already. */
+export function whenAborted(signal: AbortSignal, act: () => void): void {
+  if (signal.aborted) act();
+  else signal.addEventListener("abort", act, { once: true });
+}
+
 /** The error that an aborted signal stands for. */
 export function toAborted(signal: AbortSignal): OpenComputerError {
   if (signal.reason instanceof OpenComputerError) return signal.reason;

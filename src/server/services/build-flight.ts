@@ -1,5 +1,6 @@
 import type { BuildEvent } from "../../engines/engine";
 import type { CheckpointRow } from "../store/store";
+import { abortable } from "./abortable";
 import type { BuildLog } from "./build-log";
 
 /** One subscriber's hold on a build; whoever has one must {@link BuildTicket.leave}. */
@@ -70,7 +71,7 @@ export function subscribe(flight: Flight, cancelFlight: () => void): BuildTicket
 }
 
 async function* readFlight(flight: Flight, from: number, signal: AbortSignal): AsyncGenerator<BuildEvent> {
-  const source = await flight.source;
+  const source = await abortable(flight.source, signal);
   if (source.kind === "building") yield* source.log.read(from, signal);
   if (source.kind === "cached" && from === 0) {
     yield { step: 0, type: "cache_hit", message: `image ${source.hash.slice(0, 12)} is already built` };
