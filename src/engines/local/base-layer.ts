@@ -1,4 +1,4 @@
-import { lchown, lstat, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { lchown, lstat, mkdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { type PreparedBase, prepareBase } from "./base/prepare-base";
@@ -7,6 +7,7 @@ import type { LocalHome } from "./home";
 import { APT_PLACEHOLDERS, INSIDE } from "./host-facts";
 import type { LayerStore } from "./layer-store";
 import { UID_SHIFT } from "./oci-spec";
+import { readRecordFile, writeRecordFile } from "./record-file";
 
 /** The lowest layer of every image. */
 export interface BaseLayer {
@@ -35,21 +36,15 @@ const recordSchema = z.record(z.string(), z.object({ digest: z.string(), descrip
  */
 export async function ensureBaseLayer(input: BaseLayerInput): Promise<BaseLayer> {
   const file = join(input.home.root, "base.json");
-  const known = await readKnown(file);
+  const known = (await readRecordFile(file, recordSchema)) ?? {};
   const name = input.source ?? "default";
   const remembered = /^(dir|tar):/.test(name) ? undefined : known[name];
   if (remembered && (await input.layers.has(remembered.digest))) return remembered;
   const prepared = await prepareBase(input);
   if (!(await input.layers.has(prepared.digest))) await importBase(input, prepared);
   const base = { digest: prepared.digest, description: prepared.description };
-  await writeFile(`${file}.new`, JSON.stringify({ ...known, [name]: base }));
-  await rename(`${file}.new`, file);
+  await writeRecordFile(file, { ...known, [name]: base });
   return base;
-}
-
-async function readKnown(file: string): Promise<z.infer<typeof recordSchema>> {
-  const text = await readFile(file, "utf8").catch(() => null);
-  return text === null ? {} : recordSchema.parse(JSON.parse(text));
 }
 
 /** By hard links where cache and home share a file system: no bytes move, and either may be deleted alone. */

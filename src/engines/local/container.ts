@@ -1,4 +1,4 @@
-import { mkdir, readFile, rename, rm, rmdir, writeFile } from "node:fs/promises";
+import { mkdir, rm, rmdir, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { z } from "zod";
 import { OpenComputerError } from "../../errors";
@@ -11,6 +11,7 @@ import type { NetworkPool } from "./network";
 import { type BindMount, type ContainerLimits, ociSpec } from "./oci-spec";
 import type { OutputPipes } from "./output-pipes";
 import { isAlive, processStart } from "./process-identity";
+import { readRecordFile, writeRecordFile } from "./record-file";
 import type { Runtime } from "./runtime";
 
 /** What containers are made of; one for the whole engine. */
@@ -60,7 +61,7 @@ export async function startContainer(
   const network = await deps.networks.take();
   try {
     const record = { slot: network.slot, layers: [...layers], runtime: deps.runtime.kind };
-    await writeRecord(dir, record);
+    await writeRecordFile(recordFile(dir), record);
     const [rootfs] = await Promise.all([mountRoot(deps, request), writeEtc(dir, request.hostname, deps, network)]);
     const spec = ociSpec({
       kind: deps.runtime.kind,
@@ -80,7 +81,7 @@ export async function startContainer(
     const pid = await deps.runtime.run(id, dir);
     const start = await processStart(pid);
     if (start === null) throw new OpenComputerError("internal", `container ${id} ended as soon as it started`);
-    await writeRecord(dir, { ...record, process: { pid, start } });
+    await writeRecordFile(recordFile(dir), { ...record, process: { pid, start } });
     signal.throwIfAborted();
   } catch (error) {
     await endContainer(deps, dir);
@@ -109,10 +110,9 @@ export async function endContainer(deps: ContainerDeps, dir: string): Promise<vo
   await rm(recordFile(dir), { force: true });
 }
 
-/** What is written down about the container of a directory; null where nothing is. */
+/** What is written down about the container of a directory; null where nothing is, or nothing that can be read. */
 export async function readContainer(dir: string): Promise<ContainerRecord | null> {
-  const text = await readFile(recordFile(dir), "utf8").catch(() => null);
-  return text === null ? null : recordSchema.parse(JSON.parse(text));
+  return readRecordFile(recordFile(dir), recordSchema);
 }
 
 /** Whether the container of a directory runs. */
@@ -122,11 +122,6 @@ export async function isRunning(dir: string): Promise<boolean> {
 }
 
 const recordFile = (dir: string) => join(dir, "container.json");
-
-async function writeRecord(dir: string, record: ContainerRecord): Promise<void> {
-  await writeFile(`${recordFile(dir)}.new`, JSON.stringify(record));
-  await rename(`${recordFile(dir)}.new`, recordFile(dir));
-}
 
 async function mountRoot({ home, layers, uuidNull }: ContainerDeps, request: ContainerRequest): Promise<string> {
   const rootfs = join(home.merged, basename(request.dir));

@@ -107,6 +107,23 @@ export function hostLaws(local: LocalUnderTest, registry: () => RegistryFixture)
       expect(readdirSync(join(local.run, "merged"))).toEqual([id]);
     });
 
+    test.each(["", '{"slot":'])(
+      "records that a power cut tore (%j) stop no start: the sandbox goes, with all it held",
+      async (torn) => {
+        const lost = await bench.sandbox();
+        await bench.engine.stop();
+        for (const record of ["base.json", `sandboxes/${lost}/container.json`])
+          writeFileSync(join(local.home, record), torn);
+        await bench.restart([id, lost]);
+        expect(await bench.engine.sandboxStatus(lost)).toBe("stopped");
+        expect(readdirSync(join(local.home, "sandboxes"))).toEqual([id]);
+        expect(local.holdings().filter((line) => line.includes(lost))).toEqual([]);
+        expect(await bench.sh(id, "echo alive")).toMatchObject({ stdout: "alive\n" });
+        // One network is the other sandbox's; the rest is ready for the next ones.
+        expect(local.holdings().filter((line) => line.startsWith("slot ")).length).toBeLessThanOrEqual(3);
+      },
+    );
+
     test("a server that was killed in the middle of a build leaves nothing that the next start does not remove", async () => {
       await bench.engine.stop();
       const child = join(__dirname, "killed-build.ts");
