@@ -2,6 +2,14 @@ import type { Log } from "../log";
 import type { OrgStore, SandboxRow } from "../store/store";
 import { IdleClock } from "./idle-clock";
 
+/** A sandbox that is watched. */
+interface Owned {
+  readonly org: OrgStore;
+  readonly timeoutMs: number;
+  /** The deadline that its row says. */
+  recorded: number;
+}
+
 /** When a sandbox could not be stopped at its deadline, it is tried again after this. */
 const RETRY_MS = 60_000;
 /** A recorded deadline may be this much behind: not every command of a busy sandbox needs a synced write. */
@@ -15,7 +23,7 @@ export interface IdleSandboxesParts {
 
 /** Stops sandboxes that were idle for their timeout, and keeps their deadlines on record for the next server. */
 export class IdleSandboxes {
-  private readonly owners = new Map<string, { readonly org: OrgStore; recorded: number }>();
+  private readonly owners = new Map<string, Owned>();
   private readonly clock: IdleClock;
 
   constructor(private readonly parts: IdleSandboxesParts) {
@@ -28,8 +36,9 @@ export class IdleSandboxes {
       this.forget(row.id);
       return null;
     }
-    const deadline = this.clock.watch(row.id, row.timeoutSeconds * 1000, row.deadline ?? undefined);
-    this.owners.set(row.id, { org, recorded: deadline });
+    const timeoutMs = row.timeoutSeconds * 1000;
+    const deadline = this.clock.watch(row.id, timeoutMs, row.deadline ?? undefined);
+    this.owners.set(row.id, { org, timeoutMs, recorded: deadline });
     return deadline;
   }
 
@@ -69,14 +78,16 @@ export class IdleSandboxes {
 
   private async expire(id: string): Promise<void> {
     const owner = this.owners.get(id);
-    const row = await owner?.org.getSandbox(id);
-    if (owner === undefined || row?.status !== "running") return;
+    if (owner === undefined) return;
     try {
+      const row = await owner.org.getSandbox(id);
+      if (row?.status !== "running") return;
       await this.parts.stop(owner.org, row);
       this.parts.log.info({ sandbox: id }, "stopped: idle for its timeout");
     } catch (err) {
       this.parts.log.error({ err, sandbox: id }, "an idle sandbox could not be stopped; trying again");
-      this.watch(owner.org, { ...row, deadline: this.parts.now() + RETRY_MS });
+      // Meanwhile it may have been given another timeout, or to the next server.
+      if (this.owners.get(id) === owner) this.clock.watch(id, owner.timeoutMs, this.parts.now() + RETRY_MS);
     }
   }
 }

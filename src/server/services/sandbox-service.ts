@@ -195,9 +195,10 @@ export class SandboxService {
   private async stopSandbox(org: OrgStore, row: SandboxRow): Promise<SandboxRow> {
     if (row.status === "stopped") return row;
     await this.parts.engine.destroySandbox(row.id);
-    this.idle.forget(row.id);
     const change = { status: "stopped", stoppedAt: this.parts.now(), deadline: null } as const;
     await org.updateSandbox(row.id, change);
+    // Last, so that one whose end could not be recorded is tried again at its deadline.
+    this.idle.forget(row.id);
     return { ...row, ...change };
   }
 }
