@@ -12,8 +12,8 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import type { BlobSource } from "../src/image/local-files";
 import type { ImageManifest } from "../src/image/image-manifest";
+import type { BlobSource } from "../src/image/local-files";
 import { allDigests } from "../src/image/tree";
 
 /**

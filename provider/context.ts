@@ -1,4 +1,3 @@
-import { z } from "zod";
 import type { Api } from "../src/api/contract";
 import type { BuildLogEvent } from "../src/api/records";
 import type { BlobSource } from "../src/image/local-files";
@@ -63,9 +62,6 @@ export interface ResourceHandlers {
   delete(context: HandlerContext, id: string, outs: Properties): Promise<void>;
 }
 
-/** Pulumi's own input, which stands beside ours in closed schemas. */
-export const ignoredInputs = { __provider: z.unknown().optional() };
-
 /** How the engine spells a value that is not known in a preview, whatever its type. */
 export const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
 
@@ -86,8 +82,9 @@ export function visible(properties: Properties): Properties {
  * program, only how far it is.
  */
 export function showBuild(log: ResourceLog, secret = false): (event: BuildLogEvent) => void {
-  return ({ message, stream }) => {
+  return ({ type, message, stream }) => {
     if (stream !== undefined) return secret ? undefined : log.output(message);
+    if (type === "resolve" || type === "create") return log.status(message);
     // Steps stay: they are the progress where the row has no room, and with their times the record of the build.
     log.info(secret ? message.replace(/: .*/s, "") : message);
   };

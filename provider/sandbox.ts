@@ -9,7 +9,6 @@ import {
   type DiffResult,
   type HandlerContext,
   hasUnknown,
-  ignoredInputs,
   type Properties,
   type ResourceHandlers,
   showBuild,
@@ -34,7 +33,8 @@ const inputsSchema = z.strictObject({
   ...fields,
   snapshot: z.string().min(1).optional(),
   __urn: z.string().optional(),
-  ...ignoredInputs,
+  /** Pulumi's own. */
+  __provider: z.unknown().optional(),
 });
 
 /** Inputs that are fixed at creation. */

@@ -3,9 +3,8 @@ import type { SnapshotInfo } from "../src/api/records";
 import { snapshotNameSchema, stepTimeoutSecondsSchema } from "../src/api/schemas";
 import { assertNever, isOpenComputerError, OpenComputerError } from "../src/errors";
 import { contentHash, sha256Hex, toCanonicalJson } from "../src/image/hash";
-import type { ImageManifest } from "../src/image/image-manifest";
+import type { DirEntry, ImageManifest, Step } from "../src/image/image-manifest";
 import { manifestSchema, toProblems } from "../src/image/manifest";
-import type { DirEntry, Step } from "../src/image/image-manifest";
 import { summariseStep } from "../src/image/step";
 import {
   type CheckResult,
@@ -13,7 +12,6 @@ import {
   type DiffResult,
   type HandlerContext,
   hasUnknown,
-  ignoredInputs,
   type Properties,
   type ResourceHandlers,
   type ResourceLog,
@@ -44,7 +42,8 @@ const inputsSchema = z.strictObject({
   __manifest: manifestSchema,
   __urn: z.string().optional(),
   __secret: z.boolean().optional(),
-  ...ignoredInputs,
+  /** Pulumi's own. */
+  __provider: z.unknown().optional(),
   /** Places that check fills: they come empty, so that the engine knows whether they are secret. */
   steps: z.unknown().optional(),
   files: z.unknown().optional(),
@@ -178,7 +177,7 @@ async function create(context: HandlerContext, inputs: Properties): Promise<Crea
   };
   try {
     const snapshot = await context.api.createSnapshot(request, {
-      onBuildLog: showBuild(context.log),
+      onBuildLog: showBuild(context.log, secret),
       signal: context.signal,
     });
     return { id: snapshot.id, outs: toOutputs(inputs, snapshot) };

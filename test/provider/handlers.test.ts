@@ -128,7 +128,7 @@ describe("snapshot life", () => {
 
   it("builds, shows the log as status, and returns what does not move by itself", async () => {
     const { id, outs } = await created();
-    expect(lines).toEqual(["info step 1/1"]);
+    expect(lines).toEqual(["info step 1/1: run it"]);
     expect(outs).toMatchObject({ snapshotId: id, status: "ready", contentHash: image().cacheKey() });
     expect(Object.keys(outs).filter((key) => key.startsWith("__") || key === "lastUsedAt")).toEqual([]);
   });

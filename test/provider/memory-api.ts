@@ -30,7 +30,7 @@ export class MemoryApi
   ) {
     this.note(`createSnapshot ${name}`);
     if (this.snapshots.has(name)) throw new OpenComputerError("conflict", `the name ${name} is taken`);
-    options?.onBuildLog?.({ step: 1, type: "run", message: "step 1/1" });
+    options?.onBuildLog?.({ step: 1, type: "run", message: "step 1/1: run it" });
     const snapshot: SnapshotInfo = {
       id: `snapshot-${++this.count}`,
       name,

@@ -124,6 +124,26 @@ describe("from nothing to a sandbox and back", () => {
   });
 });
 
+describe("secrets of the program", () => {
+  it("stay secret in plan, log and state", async () => {
+    stack.program(`
+const token = require("@pulumi/pulumi").secret("s3cr3t-token");
+const image = token.apply((t) => Image.base().env({ TOKEN: t }).runCommands("test " + t + " = $TOKEN"));
+const snapshot = new Snapshot("secret", { image });
+new Sandbox("secret", { snapshot: snapshot.name, envs: { KEY: token } });
+`);
+    const runs = [
+      await stack.pulumi("preview", "--stack", "dev", "--diff"),
+      await stack.pulumi("up", "--yes", "--stack", "dev"),
+      await stack.pulumi("up", "--yes", "--stack", "dev", "--refresh", "--expect-no-changes"),
+      await stack.pulumi("stack", "export", "--stack", "dev"),
+      await stack.pulumi("destroy", "--yes", "--stack", "dev"),
+    ];
+    for (const run of runs) expect(succeeded(run).output).not.toContain("s3cr3t-token");
+    expect(runs[0]?.output).toContain("[secret]");
+  });
+});
+
 describe("what goes wrong", () => {
   it("a failing command fails the update with its last lines, and nothing half-built is visible", async () => {
     stack.program(
@@ -143,6 +163,7 @@ describe("what goes wrong", () => {
     );
     const run = await stack.pulumi("preview", "--stack", "dev");
     expect(run.exitCode).not.toBe(0);
+    expect(run.output).not.toMatch(/^\s+at /m);
     for (const part of ["steps[0].args.packages[0]", "steps[1].args.path", "steps[2]", "./gone does not exist"]) {
       expect(run.output).toContain(part);
     }
