@@ -55,12 +55,18 @@ describe("run", () => {
     await until("killed", () => server.engine.commandsKilled === 1);
   });
 
+  it.each([5, 60])("kills the command of a caller who had left before it ran, with timeout %i", async (timeout) => {
+    const answer = post("run", { cmd: "sleep 5000", timeout }, AbortSignal.abort());
+    await until("killed", () => server.engine.commandsKilled === 1);
+    await (await answer).text();
+  });
+
   const bad: [string, unknown, number][] = [
     ["no cmd", {}, 400],
     ["no JSON", undefined, 400],
     ["a relative cwd", { cmd: "pwd", cwd: "x", timeout: 5 }, 400],
     ["a cwd that is not there", { cmd: "pwd", cwd: "/missing", timeout: 60 }, 400],
-    ["an env name that is none", { cmd: "pwd", envs: { "1": "x" } }, 400],
+    ["an env name that is none", { cmd: "pwd", envs: { "A-B": "x" } }, 400],
   ];
   it.each(bad)("refuses %s", async (_, json, status) => {
     expect((await post("run", json)).status).toBe(status);

@@ -4,6 +4,7 @@ import { assertNever, fromErrorJson, toErrorJson } from "../../errors";
 import type { AppParts } from "../app";
 import type { AppEnv } from "../auth";
 import { limitBody, readBody, SMALL_BODY_BYTES } from "../request-body";
+import { whenAborted } from "../services/abortable";
 import type { CommandState, RunningCommand } from "../services/exec-service";
 import { toByteStream, withHeartbeat } from "../sse";
 
@@ -20,7 +21,7 @@ export function execRoutes({ exec }: AppParts): Hono<AppEnv> {
     const request = await readBody(c, execRequestSchema);
     const command = await exec.run(c.get("org"), c.req.param("id"), request);
     // Who waits is the only one who can have the result; without them the command has no purpose.
-    c.req.raw.signal.addEventListener("abort", () => command.kill(), { once: true });
+    whenAborted(c.req.raw.signal, command.kill);
     const timeout = request.timeout ?? DEFAULT_TIMEOUT_SECONDS;
     if (timeout > 0 && timeout <= QUICK_SECONDS) return c.json(await command.result);
     const body = withHeartbeat(resultText(command), " ", HEARTBEAT_MS);
