@@ -6,12 +6,12 @@ import type { AppEnv } from "../auth";
 import { limitBody, readBody, SMALL_BODY_BYTES } from "../request-body";
 import { whenAborted } from "../services/abortable";
 import type { CommandState, RunningCommand } from "../services/exec-service";
+import { DEFAULT_TIMEOUT_SECONDS } from "../services/exec-spec";
 import { toByteStream, withHeartbeat } from "../sse";
 
 /** The official Python client gives up when it reads nothing for 30 s; leading spaces are legal JSON. */
 const HEARTBEAT_MS = 15_000;
 const QUICK_SECONDS = 30;
-const DEFAULT_TIMEOUT_SECONDS = 60;
 
 /** `/sandboxes/:id/exec`: commands, waited for or asked about. */
 export function execRoutes({ exec }: AppParts): Hono<AppEnv> {

@@ -3,7 +3,7 @@ import type { Checkpoint, ExecSpec } from "../../engines/engine";
 import { invalidInput } from "../../errors";
 
 /** Seconds that a command may take where its request does not say. */
-const DEFAULT_TIMEOUT_SECONDS = 60;
+export const DEFAULT_TIMEOUT_SECONDS = 60;
 
 /**
  * A request as the engine wants it. The environment is the image's, over it the sandbox's, over it the command's own;
