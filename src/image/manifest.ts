@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { invalidInput, type Problem } from "../errors";
 import type { ImageManifest } from "./image-manifest";
+import { describeValue, inWords } from "./problem-words";
 import { MAX_STEPS, stepSchema } from "./step";
 
 /** Builder memory in MiB: room for a compiler, and no typo that asks for a thousand machines. */
@@ -27,14 +28,20 @@ export function parseManifest(input: unknown): ImageManifest {
 
 /** Parses with any schema of ours and reports all problems at once. */
 export function parseWith<T>(schema: z.ZodType<T>, input: unknown, what: string): T {
-  const parsed = schema.safeParse(input);
+  const parsed = schema.safeParse(input, inWords);
   if (parsed.success) return parsed.data;
-  throw invalidInput(what, toProblems(parsed.error));
+  throw invalidInput(what, toProblems(parsed.error, input));
 }
 
-/** Zod's issues with the paths written as in a program: `steps[2].args.path`. */
-export function toProblems(error: z.ZodError): Problem[] {
-  return error.issues.map((issue) => ({ path: formatPath(issue.path), message: issue.message }));
+/**
+ * Zod's issues with the paths written as in a program (`steps[2].args.path`) and, with the input that was parsed, the
+ * values that stand there; never those of secret places.
+ */
+export function toProblems(error: z.ZodError, input?: unknown): Problem[] {
+  return error.issues.map(({ path, message }) => ({
+    path: formatPath(path),
+    message: message + describeValue(path, input),
+  }));
 }
 
 function formatPath(path: readonly PropertyKey[]): string {
