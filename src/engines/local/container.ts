@@ -38,6 +38,7 @@ export interface ContainerRequest {
 
 const recordSchema = z.object({
   slot: z.int(),
+  claim: z.string(),
   layers: z.array(z.string()),
   runtime: z.enum(["runsc", "runc", "crun"]),
   /** Absent until it runs. `start` tells a process from a later one of the same number. */
@@ -60,7 +61,8 @@ export async function startContainer(
   const id = basename(dir);
   const network = await deps.networks.take();
   try {
-    const record = { slot: network.slot, layers: [...layers], runtime: deps.runtime.kind };
+    const { slot, claim } = network;
+    const record = { slot, claim, layers: [...layers], runtime: deps.runtime.kind };
     await writeRecordFile(recordFile(dir), record);
     const [rootfs] = await Promise.all([mountRoot(deps, request), writeEtc(dir, request.hostname, deps, network)]);
     const spec = ociSpec({
@@ -85,6 +87,8 @@ export async function startContainer(
     signal.throwIfAborted();
   } catch (error) {
     await endContainer(deps, dir);
+    // Also where its record could not be written.
+    await deps.networks.give(network);
     throw signal.aborted ? new OpenComputerError("aborted", "stopped while a container was starting") : error;
   } finally {
     network.release();
@@ -106,7 +110,7 @@ export async function endContainer(deps: ContainerDeps, dir: string): Promise<vo
   const rootfs = join(deps.home.merged, id);
   await unmount(rootfs);
   await rmdir(rootfs).catch(() => undefined);
-  if (record) await deps.networks.give(record.slot);
+  if (record) await deps.networks.give(record);
   await rm(recordFile(dir), { force: true });
 }
 

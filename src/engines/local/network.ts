@@ -4,7 +4,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { OpenComputerError } from "../../errors";
 import { runCommand, tryCommand } from "./command";
 import { LINK_PREFIX, lowerHostNetwork, raiseHostNetwork } from "./firewall";
-import { claimSlot, freeSlot, ownedSlots } from "./network-slots";
+import { claimSlot, endClaim, freeSlot, ownedSlots, type SlotClaim } from "./network-slots";
 import { UID_RANGE, UID_SHIFT } from "./oci-spec";
 
 /**
@@ -12,8 +12,7 @@ import { UID_RANGE, UID_SHIFT } from "./oci-spec";
  * end of a veth pair. A waiting process holds both until the container's own processes do; when the last of them is
  * gone, the kernel removes the namespaces and the link, whatever became of us.
  */
-export interface ContainerNetwork {
-  readonly slot: number;
+export interface ContainerNetwork extends SlotClaim {
   readonly netns: string;
   readonly userns: string;
   /** Address inside. */
@@ -25,8 +24,8 @@ export interface ContainerNetwork {
 /** Hands out networks; keeps some ready, because making one takes longer than starting a container. */
 export interface NetworkPool {
   take(): Promise<ContainerNetwork>;
-  /** Frees a slot after its container is gone. */
-  give(slot: number): Promise<void>;
+  /** Takes a network back after its container is gone; one that was given back before is fine. */
+  give(network: SlotClaim): Promise<void>;
   /** Frees every slot of this home but those in use. */
   reclaim(inUse: ReadonlySet<number>): Promise<void>;
   close(): Promise<void>;
@@ -54,7 +53,7 @@ export function createNetworkPool(home: string): NetworkPool {
       setTimeout(refill, REFILL_DELAY_MS).unref();
       return network;
     },
-    give: (slot) => removeNetwork(slot),
+    give: giveBack,
     async reclaim(inUse) {
       for (const slot of await ownedSlots(home)) if (!inUse.has(slot)) await removeNetwork(slot);
       refill();
@@ -65,7 +64,7 @@ export function createNetworkPool(home: string): NetworkPool {
       for (const network of await Promise.allSettled(ready.splice(0))) {
         if (network.status === "rejected") continue;
         network.value.release();
-        await removeNetwork(network.value.slot);
+        await giveBack(network.value);
       }
       await lowerHostNetwork();
     },
@@ -73,7 +72,7 @@ export function createNetworkPool(home: string): NetworkPool {
 }
 
 async function makeNetwork(home: string): Promise<ContainerNetwork> {
-  const slot = await claimSlot(home);
+  const { slot, claim } = await claimSlot(home);
   let holder: ChildProcess | undefined;
   try {
     await raiseHostNetwork();
@@ -83,10 +82,10 @@ async function makeNetwork(home: string): Promise<ContainerNetwork> {
     await connect(slot, pid);
     const release = () => holder?.stdin?.end();
     const paths = { netns: `/proc/${pid}/ns/net`, userns: `/proc/${pid}/ns/user` };
-    return { slot, ...paths, address: slotAddresses(slot).inside, release };
+    return { slot, claim, ...paths, address: slotAddresses(slot).inside, release };
   } catch (error) {
     holder?.kill("SIGKILL");
-    await removeNetwork(slot);
+    await giveBack({ slot, claim });
     throw error;
   }
 }
@@ -133,6 +132,10 @@ async function connect(slot: number, pid: number): Promise<void> {
     `route add default via ${host}`,
   ];
   await runCommand("nsenter", [`--net=/proc/${pid}/ns/net`, "ip", "-batch", "-"], { input: within.join("\n") });
+}
+
+async function giveBack(network: SlotClaim): Promise<void> {
+  if (await endClaim(network)) await removeNetwork(network.slot);
 }
 
 async function removeNetwork(slot: number): Promise<void> {

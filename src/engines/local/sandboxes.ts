@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { readdir, rename, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { OpenComputerError } from "../../errors";
@@ -27,10 +28,25 @@ export interface Sandboxes {
 /** The sandboxes of a home. */
 export function createSandboxes(deps: ContainerDeps): Sandboxes {
   const dirOf = (id: string) => join(deps.home.sandboxes, assertPlainId(id));
-  const destroy = (dir: string) => destroySandbox(deps, dir);
+  const burials = new Map<string, Promise<string>>();
+  // Whoever comes while one is at it waits for that one.
+  const destroy = async (dir: string) => {
+    const burial = burials.get(dir) ?? bury(deps, dir).finally(() => burials.delete(dir));
+    burials.set(dir, burial);
+    await rm(await burial, { recursive: true, force: true });
+  };
   const all = async () => (await readdir(deps.home.sandboxes)).map((name) => join(deps.home.sandboxes, name));
   return {
-    create: (spec, signal) => createSandbox(deps, dirOf(spec.id), spec, signal),
+    async create(spec, signal) {
+      const dir = dirOf(spec.id);
+      await assertFree(dir, spec.id);
+      try {
+        await createSandbox(deps, dir, spec, signal);
+      } catch (error) {
+        await destroy(dir);
+        throw error;
+      }
+    },
     status: async (id) => ((await isRunning(dirOf(id))) ? "running" : "stopped"),
     async exec(id, spec) {
       const dir = dirOf(id);
@@ -53,20 +69,19 @@ export function createSandboxes(deps: ContainerDeps): Sandboxes {
   };
 }
 
+async function assertFree(dir: string, id: string): Promise<void> {
+  if ((await readdir(dir).catch(() => null)) === null) return;
+  throw new OpenComputerError("conflict", `there is a sandbox ${id} already; choose another id`);
+}
+
 async function createSandbox(deps: ContainerDeps, dir: string, spec: SandboxSpec, signal: AbortSignal): Promise<void> {
   const { id, checkpoint, memoryMB, cpuCount } = spec;
-  if ((await readdir(dir).catch(() => null)) !== null) {
-    throw new OpenComputerError("conflict", `there is a sandbox ${id} already; choose another id`);
-  }
   const unpin = deps.layers.pin(checkpoint.layers);
   try {
     await assertLayers(deps, checkpoint.layers);
     await makeUpper(dir);
     const limits = { memoryBytes: memoryMB * 1024 * 1024, cpuCount, pids: SANDBOX_PIDS };
     await startContainer(deps, { dir, layers: checkpoint.layers, hostname: id, limits }, signal);
-  } catch (error) {
-    await destroySandbox(deps, dir);
-    throw error;
   } finally {
     unpin();
   }
@@ -80,16 +95,15 @@ async function assertLayers({ layers }: ContainerDeps, keys: readonly string[]):
   throw new OpenComputerError("not_found", `${message}; build its image again`, { details: { layers: missing } });
 }
 
-/** Deleting takes as long as there are files; what is renamed away first is gone for everybody at once. */
-async function destroySandbox(deps: ContainerDeps, dir: string): Promise<void> {
+/**
+ * Ends a sandbox and returns where what is left of it lies. Deleting takes as long as there are files; what is renamed
+ * away first is gone for everybody at once, and its id may come again.
+ */
+async function bury(deps: ContainerDeps, dir: string): Promise<string> {
   await endContainer(deps, dir);
-  const grave = join(deps.home.active, `gone-${basename(dir)}`);
-  await rm(grave, { recursive: true, force: true });
-  try {
-    await rename(dir, grave);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
-    throw error;
-  }
-  await rm(grave, { recursive: true, force: true });
+  const grave = join(deps.home.active, `gone-${basename(dir)}-${randomBytes(4).toString("hex")}`);
+  await rename(dir, grave).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error;
+  });
+  return grave;
 }

@@ -98,7 +98,7 @@ export function hostLaws(local: LocalUnderTest, registry: () => RegistryFixture)
       mkdirSync(join(local.home, "active", "b-garbage", "fs", "deep"), { recursive: true });
       writeFileSync(
         join(local.home, "active", "b-garbage", "container.json"),
-        '{"slot":16000,"layers":[],"runtime":"runc"}',
+        '{"slot":16000,"claim":"nobody","layers":[],"runtime":"runc"}',
       );
       mkdirSync(join(local.run, "merged", "b-stray"));
       await bench.engine.stop();

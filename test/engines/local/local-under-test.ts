@@ -24,6 +24,10 @@ export class LocalUnderTest {
     this.run = join("/run/opencomputer", createHash("sha256").update(this.home).digest("hex").slice(0, 12));
   }
 
+  registryUrl(): string {
+    return this.registry().url;
+  }
+
   otherRuntime(): TestedRuntime {
     return this.runtime === "runc" ? "runsc" : "runc";
   }
@@ -75,6 +79,7 @@ export function toEngineUnderTest(local: LocalUnderTest): EngineUnderTest {
   return {
     create: () => local.create(),
     holdings: () => local.holdings(),
+    reachableUrl: () => `${local.registryUrl()}/apt/Packages`,
     // gVisor's kernel stands under the limits itself, and ends with all that it runs.
     limitsEnd: local.runtime === "runsc" ? "sandbox" : "process",
   };

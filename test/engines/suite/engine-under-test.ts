@@ -11,6 +11,8 @@ export interface EngineUnderTest {
   readonly create: () => Engine;
   /** What the engine holds of the machine now, one line each: mounts, links, processes. */
   readonly holdings: () => string[];
+  /** An address that answers sandboxes over HTTP. */
+  readonly reachableUrl: () => string;
   /** What using up memory or processes ends: the one process, or the sandbox with all of them. */
   readonly limitsEnd: "process" | "sandbox";
 }

@@ -41,6 +41,25 @@ export function sandboxLaws(under: EngineUnderTest): void {
       expect(await bench.engine.sandboxStatus("sb-never")).toBe("stopped");
     });
 
+    test("destroying one many times at once takes nothing from those that start meanwhile", async () => {
+      const get = "import urllib.request as u, sys; print(u.urlopen(sys.argv[1], timeout=3).status)";
+      for (const _ of [1, 2, 3]) {
+        const id = await sandbox();
+        const ends = [0, 20, 40, 60, 80, 100].map(
+          (delayMs) =>
+            new Promise<void>((resolve, reject) => {
+              setTimeout(() => bench.engine.destroySandbox(id).then(resolve, reject), delayMs);
+            }),
+        );
+        const next = await Promise.all([sandbox(), sandbox(), sandbox()]);
+        await Promise.all(ends);
+        for (const other of next) {
+          expect(await bench.run(other, ["python3", "-c", get, under.reachableUrl()])).toMatchObject({ exitCode: 0 });
+        }
+        for (const other of next) await bench.engine.destroySandbox(other);
+      }
+    });
+
     test("an id that could be a path is none", async () => {
       await expect(bench.engine.destroySandbox("../layers")).rejects.toMatchObject({ code: "invalid_input" });
     });
