@@ -1,33 +1,50 @@
 import { z } from "zod";
 import { parseWith } from "../image/manifest";
 import { cacheHome, type PathInputs, serverHome } from "../paths";
-import { LOG_LEVELS } from "./log";
+import { LOG_LEVELS, type LogLevel } from "./log";
 
 /** How a server is set up; {@link readServerConfig} fills in what is not said. */
-export const serverConfigSchema = z.strictObject({
+export interface ServerConfig {
   /** Address to listen on. Default: this machine only. */
-  host: z.string().min(1).default("127.0.0.1"),
-  /** Port to listen on; 0 is any that is free. */
-  port: z.coerce.number().int().min(0).max(65_535).default(0),
+  readonly host: string;
+  /** Port to listen on; 0, the default, is any that is free. */
+  readonly port: number;
   /** More host names that requests may be addressed to. */
-  allowedHosts: z.array(z.string().min(1)).default([]),
+  readonly allowedHosts: readonly string[];
   /** Where the server keeps everything that must last. */
-  home: z.string().startsWith("/", "must be an absolute path"),
+  readonly home: string;
   /** Where things are that can be had again. */
+  readonly cacheDir: string;
+  readonly engine: "auto" | "local";
+  /** OCI runtime of the local engine; `auto` is runsc where it is there. */
+  readonly runtime: "auto" | "runsc" | "runc" | "crun";
+  /** Where the base root filesystem comes from: `tar:…`, `dir:…`, `mmdebstrap:SUITE`, `oci:REF`. Default: by machine. */
+  readonly base?: string;
+  /** Limit of a build step where a request does not say. */
+  readonly stepTimeoutSeconds: number;
+  readonly logLevel: LogLevel;
+}
+
+/** What a caller may say; options win over the environment. Numbers may stand as text, as on a command line. */
+export type ServerOptions = Partial<
+  Omit<ServerConfig, "port" | "stepTimeoutSeconds"> & {
+    readonly port: number | string;
+    readonly stepTimeoutSeconds: number | string;
+  }
+>;
+
+const serverConfigSchema = z.strictObject({
+  host: z.string().min(1).default("127.0.0.1"),
+  port: z.coerce.number().int().min(0).max(65_535).default(0),
+  allowedHosts: z.array(z.string().min(1)).default([]),
+  home: z.string().startsWith("/", "must be an absolute path"),
   cacheDir: z.string().startsWith("/", "must be an absolute path"),
   engine: z.enum(["auto", "local"], 'must be "auto" or "local"').default("auto"),
-  /** OCI runtime of the local engine; `auto` is runsc where it is there. */
   runtime: z.enum(["auto", "runsc", "runc", "crun"]).default("auto"),
-  /** Where the base root filesystem comes from: `tar:…`, `dir:…`, `mmdebstrap:SUITE`, `oci:REF`. Default: by machine. */
   base: z.string().min(1).optional(),
-  /** Limit of a build step where a request does not say. */
   stepTimeoutSeconds: z.coerce.number().int().min(1).max(86_400).default(1800),
   logLevel: z.enum(LOG_LEVELS).default("info"),
-});
-
-export type ServerConfig = z.infer<typeof serverConfigSchema>;
-/** What a caller may say; options win over the environment. */
-export type ServerOptions = Partial<z.input<typeof serverConfigSchema>>;
+}) satisfies z.ZodType<ServerConfig>;
 
 /**
  * The configuration from options, then environment, then defaults.
