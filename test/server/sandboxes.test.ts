@@ -73,13 +73,35 @@ describe("create", () => {
   const refused: [string, object, number][] = [
     ["an unknown template", { templateID: "nope" }, 404],
     ["an unknown member", { memoryMb: 1 }, 400],
-    ["a bad timeout", { timeout: -1 }, 400],
+    ["a bad timeout", { timeout: -1.5 }, 400],
+    ["a timeout of years", { timeout: 1e9 }, 400],
     ["a secret store", { secretStore: "s" }, 501],
     ["no network", { networkEnabled: false }, 501],
     ["an env name with =", { envs: { "A=B": "1" } }, 400],
   ];
   it.each(refused)("refuses %s", async (_, json, status) => {
     expect((await create(json)).status).toBe(status);
+  });
+
+  it("takes a negative timeout as none, as the wire has it", async () => {
+    expect(await bodyOf(await create({ timeout: -1 }))).toMatchObject({ timeout: 0 });
+  });
+
+  const sizes: [object, object][] = [
+    [{}, { memoryMB: 4096, cpuCount: 1 }],
+    ...[[64, 1] as const, [1024, 1], [2048, 1], [4096, 1], [8192, 2], [10_000, 4], [16_384, 4], [65_536, 4]].map(
+      ([memoryMB, cpuCount]): [object, object] => [{ memoryMB }, { memoryMB, cpuCount }],
+    ),
+    ...[[0.5, 1024] as const, [1, 1024], [2, 8192], [3, 16_384], [4, 16_384], [8, 16_384]].map(
+      ([cpuCount, memoryMB]): [object, object] => [{ cpuCount }, { memoryMB, cpuCount }],
+    ),
+    [
+      { memoryMB: 512, cpuCount: 4 },
+      { memoryMB: 512, cpuCount: 4 },
+    ],
+  ];
+  it.each(sizes)("of the size %j has %j", async (asked, size) => {
+    expect(await bodyOf(await create(asked))).toMatchObject(size);
   });
 
   it("takes what official clients send for the hosted service's placement", async () => {

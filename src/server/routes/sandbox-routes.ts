@@ -7,13 +7,10 @@ import type { AppParts } from "../app";
 import type { AppEnv } from "../auth";
 import { limitBody, MANIFEST_BODY_BYTES, readBody, SMALL_BODY_BYTES } from "../request-body";
 import { takeManifest } from "../services/manifest-intake";
+import { toSandboxSize } from "../services/sandbox-size";
 import type { SandboxWish } from "../services/sandbox-wish";
 import { drain, streamProgress, wantsEvents } from "../sse";
 import type { SandboxRow } from "../store/store";
-
-/** As on the wire, where neither is asked for. */
-const DEFAULT_MEMORY_MB = 4096;
-const DEFAULT_CPU_COUNT = 1;
 
 /** What the hosted service reads about its own placement; nothing here depends on it, so it may be anything. */
 const ignoredFields = {
@@ -32,6 +29,11 @@ const createSandboxSchema = z.strictObject({
   ...createSandboxFieldsSchema,
   ...ignoredFields,
   ...Object.fromEntries(UNSUPPORTED.map((name) => [name, z.unknown().optional()])),
+  // On the wire a negative timeout is 0, never; our own clients do not send one.
+  timeout: z.preprocess(
+    (seconds) => (Number.isInteger(seconds) ? Math.max(Number(seconds), 0) : seconds),
+    createSandboxFieldsSchema.timeout,
+  ),
   templateID: z.string().optional(),
   snapshot: snapshotNameSchema.optional(),
   image: z.looseObject({}).optional(),
@@ -81,7 +83,7 @@ async function readWish(c: Context<AppEnv>, parts: AppParts): Promise<SandboxWis
     ...(body.snapshot ? { snapshot: body.snapshot } : {}),
     ...(image ? { image } : {}),
     ...{ envs: body.envs ?? {}, metadata: body.metadata ?? {}, timeoutSeconds: body.timeout ?? 0 },
-    ...{ memoryMB: body.memoryMB ?? DEFAULT_MEMORY_MB, cpuCount: body.cpuCount ?? DEFAULT_CPU_COUNT },
+    ...toSandboxSize(body),
     stepTimeoutMs: (body.stepTimeoutSeconds ?? parts.stepTimeoutSeconds) * 1000,
   };
 }
