@@ -85,7 +85,11 @@ export class Sandbox implements AsyncDisposable {
     return this.api.setSandboxTimeout(this.sandboxId, timeoutSeconds);
   }
 
-  /** Ends all its processes and frees what it had; one that has stopped is fine. @throws not_found where the server knows no such sandbox */
+  /**
+   * Ends all its processes and frees what it had; one that has stopped is fine.
+   *
+   * @throws not_found where the server knows no such sandbox
+   */
   async kill(): Promise<void> {
     await this.api.killSandbox(this.sandboxId);
     this.currentStatus = "stopped";
