@@ -66,6 +66,8 @@ function createProgram(terminal: Terminal, done: (exitCode: number) => void): Co
     .version(version)
     .option("--verbose", "print stack traces and causes of errors")
     .showHelpAfterError("(add --help for usage)")
+    // What follows a sandbox in exec belongs to the command that it runs.
+    .enablePositionalOptions()
     .addHelpText("after", HELP);
   const commands = COMMANDS.map((create) => create(terminal, done));
   for (const command of [program, ...commands]) {

@@ -74,7 +74,6 @@ describe("usage", () => {
     ["a missing argument", ["logs"]],
     ["a number that is none", ["logs", "agent", "--from", "x"]],
     ["a variable that is none", ["exec", "-e", "X", "sb-1", "--", "true"]],
-    ["options of a command that stands without --", ["exec", "sb-1", "ls", "-l"]],
     ["an engine that does not exist", ["serve", "--engine", "magic"]],
   ])("%s is exit code 2", async (_name, args) => {
     expect(await run(args)).toMatchObject({ exitCode: 2, stdout: "", stderr: expect.stringContaining("error: ") });
@@ -106,6 +105,8 @@ describe("exec", () => {
   const RUN = "POST /api/sandboxes/sb-1/exec/run";
   it.each([
     [["--", "ls", "-l", "--all"], { cmd: "ls", args: ["-l", "--all"], envs: {}, timeout: 0 }],
+    [["ls", "-l", "--all"], { cmd: "ls", args: ["-l", "--all"], envs: {}, timeout: 0 }],
+    [["make", "--", "--json"], { cmd: "make", args: ["--", "--json"], envs: {}, timeout: 0 }],
     [["ls", "here"], { cmd: "ls", args: ["here"], envs: {}, timeout: 0 }],
     [["--", "ls | wc -l"], { cmd: "ls | wc -l", envs: {}, timeout: 0 }],
   ])("%j is sent as it is", async (command, expected) => {
@@ -127,6 +128,27 @@ describe("exec", () => {
     const result = { exitCode, stdout: "out, no line end", stderr: "err\n" };
     const outcome = await run(["exec", "sb-1", "--", "x"], { [RUN]: { json: result } });
     expect(outcome).toEqual({ exitCode: expected, stdout: "out, no line end", stderr: "err\n" });
+  });
+});
+
+describe("exec says", () => {
+  it.each([[["--json", "ls"]], [["--"]]])("that %j is no command", async (words) => {
+    const { exitCode, stderr } = await run(["exec", "sb-1", ...words]);
+    expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: expect.stringContaining("stand before the sandbox") });
+  });
+
+  it("which limit ended the command", async () => {
+    const result = { exitCode: -1, stdout: "", stderr: "Process timed out\n" };
+    const replies = { "POST /api/sandboxes/sb-1/exec/run": { json: result } };
+    const { exitCode, stderr } = await run(["exec", "--timeout", "2", "sb-1", "sleep", "9"], replies);
+    expect(exitCode).toBe(255);
+    expect(stderr).toBe("Process timed out\nerror: the command was ended after 2 s (--timeout)\n");
+  });
+
+  it("in its help that stdin is not passed on, and nothing that only programs read", async () => {
+    const { stdout } = await run(["exec", "--help"]);
+    expect(stdout).toContain("stdin is not passed on");
+    expect(stdout).not.toContain("{})");
   });
 });
 
