@@ -92,21 +92,3 @@ export function showBuild(log: ResourceLog, secret = false): (event: BuildLogEve
 }
 
 const MILESTONES: ReadonlySet<string> = new Set(["build", "checkpoint", "cache_hit"]);
-
-/** Without the internal members (`__…`), which are inputs of ours and no outputs of anybody. */
-export function visible(properties: Properties): Properties {
-  return Object.fromEntries(Object.entries(properties).filter(([key]) => !key.startsWith("__")));
-}
-
-/**
- * Shows a build on the resource's row: each step, and what its command prints. Of an image that holds a secret of the
- * program, only how far it is.
- */
-export function showBuild(log: ResourceLog, secret = false): (event: BuildLogEvent) => void {
-  return ({ type, message, stream }) => {
-    if (stream !== undefined) return secret ? undefined : log.output(message);
-    if (type === "resolve" || type === "create") return log.status(message);
-    // Steps stay: they are the progress where the row has no room, and with their times the record of the build.
-    log.info(secret ? message.replace(/: .*/s, "") : message);
-  };
-}
