@@ -81,8 +81,8 @@ function link(target: string, name: string): void {
 
 async function compile(compilerOptions: object, files: readonly string[]): Promise<string> {
   writeFileSync(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions, files }));
-  const args = [TSC, "--noEmit", "-p", project];
-  return (await execa(process.execPath, args, { reject: false, timeout: 120_000 })).stdout;
+  const args = [TSC, "--noEmit", "-p", "."];
+  return (await execa(process.execPath, args, { cwd: project, reject: false, timeout: 120_000 })).stdout;
 }
 
 describe("programs compile without skipLibCheck and esModuleInterop", () => {
