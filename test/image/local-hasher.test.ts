@@ -79,3 +79,11 @@ describe("hashing", () => {
     ]);
   });
 });
+
+describe("a file's identity", () => {
+  it.each(["size", "mtimeNs", "ctimeNs", "ino", "dev"] as const)("is another with another %s", (field) => {
+    const [file = ""] = makeFiles([1]);
+    const stat = lstatSync(file, { bigint: true });
+    expect(identityOf({ ...stat, [field]: stat[field] + 1n } as typeof stat)).not.toBe(identityOf(stat));
+  });
+});

@@ -21,7 +21,7 @@ const cases: [string, string[], string[]][] = [
   ["a.b", ["a.b"], ["aXb"]],
   ["# a comment\n\n  x  \n\t", ["x"], ["# a comment"]],
   ["a\r\nb\r\n", ["a", "b"], ["c"]],
-  ["\uFEFFa", ["a"], []],
+  ["\uFEFF#a\nb", ["b"], ["#a"]],
   ["*.md\n!README.md", ["a.md"], ["README.md"]],
   ["docs\n!docs/keep.md", ["docs", "docs/x"], ["docs/keep.md"]],
   ["*.md\n!README*.md\nREADME-secret.md", ["a.md", "README-secret.md"], ["README.md"]],

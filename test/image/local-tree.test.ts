@@ -1,4 +1,5 @@
 import {
+  appendFileSync,
   chmodSync,
   chownSync,
   closeSync,
@@ -13,6 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createFileHasher } from "../../src/image/file-hasher";
 import type { LocalDirOptions } from "../../src/image/local-dir-options";
 import { openLocalFiles } from "../../src/image/local-files";
 
@@ -178,6 +180,11 @@ describe("what is left out", () => {
     expect(read({ ignore: ["*"], include: ["b"] }).entries).toEqual(["b/1", "b/2"]);
   });
 
+  it("minds case, whatever the platform does", () => {
+    make(dir, { "A.log": "", "b.LOG": "", ".dockerignore": "a.log\n" });
+    expect(read({ ignore: ["*.log"], include: ["a.LOG"] }).entries).toEqual([".dockerignore", "b.LOG"]);
+  });
+
   it("is not changed by what is left out: a directory with nothing else is not there", () => {
     make(dir, { f: "", "empty/": "" });
     const before = read({ ignore: ["*.pyc"] });
@@ -212,6 +219,19 @@ describe("unreadable things", () => {
       "TOP/app/a cannot be read: permission denied",
       "TOP/app/b/secret cannot be read: permission denied",
     ]);
+  });
+
+  it("reports files that change while they are read, and takes the others", () => {
+    make(dir, { a: "a", b: "b" });
+    const hasher = createFileHasher(1);
+    const hashAll: typeof hasher.hashAll = (jobs) => {
+      appendFileSync(join(dir, "a"), "more");
+      return hasher.hashAll(jobs);
+    };
+    const problems: string[] = [];
+    const result = openLocalFiles({ ...hasher, hashAll }).readDir(dir, "app", {}, (message) => problems.push(message));
+    expect(problems).toEqual(["app/a changed while it was read; try again when nothing writes to it"]);
+    expect(result?.entries.map(({ path }) => path)).toEqual(["b"]);
   });
 
   it("reports a tree that is none", () => {
