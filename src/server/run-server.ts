@@ -1,4 +1,5 @@
 import { chmod, mkdir } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Engine } from "../engines/engine";
 import { toErrorJson } from "../errors";
@@ -71,7 +72,7 @@ async function start(config: ServerConfig, makings: ServerMakings, undo: Undo[])
   undo.push(() => store.close());
   await startEngine(store, makings);
   undo.push(() => engine.stop());
-  const services = createServices({ engine, store, home, now, log });
+  const services = createServices({ engine, store, home, now, log, buildsAtOnce: availableParallelism() });
   undo.push(() => services.sandboxes.close());
   await settle(store, services, makings);
   const apiKey = await localApiKey(store, home, now());

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { BuildEvent } from "../../src/engines/engine";
 import type { BuildTicket } from "../../src/server/services/build-flight";
-import { createTestServer, image, type TestServer, until } from "./test-server";
+import { BUILDS_AT_ONCE, createTestServer, image, type TestServer, until } from "./test-server";
 
 let server: TestServer;
 beforeEach(async () => {
@@ -11,12 +11,12 @@ afterEach(() => server.close());
 
 const request = (...commands: string[]): BuildTicket =>
   server.services.builds.request(server.org, { manifest: image(...commands), stepTimeoutMs: 1000, name: "n" });
-const forEver = new AbortController().signal;
+const forEver = () => new AbortController().signal;
 const lastBuild = () => server.org.latestBuildNamed("n");
 
 async function messages(ticket: BuildTicket, from = 0): Promise<string[]> {
   const found: BuildEvent[] = [];
-  for await (const event of ticket.events(from, forEver)) found.push(event);
+  for await (const event of ticket.events(from, forEver())) found.push(event);
   return found.map((event) => event.message);
 }
 
@@ -59,6 +59,38 @@ describe("one build per hash", () => {
     expect(new Set([first.id, second.id, third.id]).size).toBe(3);
     expect((await request("print a").done).id).toBe(third.id);
     expect(server.engine.buildsRun).toBe(3);
+  });
+});
+
+describe("builds of different images", () => {
+  it("run a few at a time, the others in turn, and say that they wait", async () => {
+    const tickets = Array.from({ length: 10 }, (_, index) => request(`print ${index}`, "wait x"));
+    const logs = tickets.map((ticket) => messages(ticket));
+    await until("full", () => server.engine.building === BUILDS_AT_ONCE);
+    const late = request("print late");
+    logs.push(messages(late));
+    await until("in line", async () => (await late.buildId()) !== undefined);
+    server.engine.release("x");
+    await Promise.all([...tickets, late].map((ticket) => ticket.done));
+    expect(server.engine.buildsAtOnce).toBe(BUILDS_AT_ONCE);
+    expect(server.engine.buildsRun).toBe(11);
+    expect(server.engine.stepsRun.at(-1)).toBe("run print late");
+    const first = (await Promise.all(logs)).map(([line]) => line);
+    const waited = [4, 5, 6, 7, 8, 9, 10].map((ahead) => `waiting for ${ahead} builds before this one`);
+    expect(first.filter((line) => line?.startsWith("waiting")).sort()).toEqual(waited.sort());
+    expect(first.at(-1)).toContain(" 10 ");
+  });
+
+  it("give up their turn where nobody waits for them any more", async () => {
+    const running = Array.from({ length: BUILDS_AT_ONCE }, (_, index) => request(`print ${index}`, "wait x"));
+    await until("full", () => server.engine.building === BUILDS_AT_ONCE);
+    const [left, next] = [request("print left"), request("print next")];
+    await until("in line", async () => (await left.buildId()) !== undefined && (await next.buildId()) !== undefined);
+    left.leave();
+    await expect(left.done).rejects.toMatchObject({ code: "build_cancelled" });
+    running[0]?.leave();
+    await next.done;
+    expect(server.engine.stepsRun).not.toContain("run print left");
   });
 });
 

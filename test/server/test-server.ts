@@ -10,6 +10,7 @@ import { openSqliteStore } from "../../src/server/store/sqlite-store";
 import { MemoryEngine } from "./memory-engine";
 
 export const SILENT = pino({ level: "silent" });
+export const BUILDS_AT_ONCE = 4;
 
 export interface TestServerOptions {
   readonly now?: () => number;
@@ -20,7 +21,7 @@ export async function createTestServer({ now = Date.now }: TestServerOptions = {
   const home = await mkdtemp(join(tmpdir(), "opencomputer-server-"));
   const store = await openSqliteStore(join(home, "server.db"));
   const engine = new MemoryEngine();
-  const services = createServices({ engine, store, home, now, log: SILENT });
+  const services = createServices({ engine, store, home, now, log: SILENT, buildsAtOnce: BUILDS_AT_ONCE });
   const app = createApp({
     ...services,
     ...{ engine, store, log: SILENT, version: "0.0.0-test", stepTimeoutSeconds: 60 },

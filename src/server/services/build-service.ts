@@ -11,11 +11,13 @@ import type { ActivityGate } from "./activity-gate";
 import type { BlobStore } from "./blob-store";
 import { type BuildTicket, createFlight, type Flight, subscribe } from "./build-flight";
 import { BuildLog } from "./build-log";
+import type { BuildQueue } from "./build-queue";
 
 export interface BuildServiceParts {
   readonly engine: Engine;
   readonly blobs: BlobStore;
   readonly gate: ActivityGate;
+  readonly queue: BuildQueue;
   /** Folder of the builds' logs. */
   readonly logDir: string;
   readonly now: () => number;
@@ -34,7 +36,7 @@ export interface BuildWish {
  * Builds each image once: all who wish for one content hash of one organisation at the same time share a flight.
  *
  *   wish → (flight for this hash?) → cached checkpoint that the engine still has → done
- *                                  → build row `running` → engine.build → image row → `succeeded`
+ *                                  → build row `running` → its turn → engine.build → image row → `succeeded`
  *                                  → … → `failed` or `cancelled`: no image row, the log and the reason stay
  */
 export class BuildService {
@@ -128,7 +130,7 @@ export class BuildService {
 
   private async buildAndRecord(flight: Flight, org: OrgStore, wish: BuildWish, build: RunningBuild) {
     try {
-      const row = await this.runEngine(flight, org, wish, build);
+      const row = await this.takeTurn(flight, build, () => this.runEngine(flight, org, wish, build));
       await org.saveImage(wish.manifest, row);
       await org.finishBuild(build.id, { status: "succeeded", error: null, finishedAt: this.parts.now() });
       return row;
@@ -137,6 +139,18 @@ export class BuildService {
       if (!isOpenComputerError(reason)) this.parts.log.error({ err: reason, buildId: build.id }, "a build broke");
       await org.finishBuild(build.id, toOutcome(reason, this.parts.now()));
       throw reason;
+    }
+  }
+
+  private async takeTurn<T>(flight: Flight, { log }: RunningBuild, work: () => Promise<T>): Promise<T> {
+    const endTurn = await this.parts.queue.enter(flight.controller.signal, (ahead) => {
+      const message = `waiting for ${ahead} ${ahead === 1 ? "build" : "builds"} before this one`;
+      log.append({ step: 0, type: "queue", message });
+    });
+    try {
+      return await work();
+    } finally {
+      endTurn();
     }
   }
 

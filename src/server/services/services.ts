@@ -4,6 +4,7 @@ import type { Log } from "../log";
 import type { Store } from "../store/store";
 import { ActivityGate } from "./activity-gate";
 import { BlobStore } from "./blob-store";
+import { BuildQueue } from "./build-queue";
 import { BuildService } from "./build-service";
 import { CollectionService } from "./collection-service";
 import { ExecService } from "./exec-service";
@@ -18,13 +19,16 @@ export interface ServicesParts {
   readonly home: string;
   readonly now: () => number;
   readonly log: Log;
+  /** How many builds may run at a time; the others wait for their turn. */
+  readonly buildsAtOnce: number;
 }
 
 /** The services, wired. */
 export function createServices(parts: ServicesParts) {
   const gate = new ActivityGate();
   const blobs = new BlobStore(join(parts.home, "blobs"), parts.now);
-  const builds = new BuildService({ ...parts, blobs, gate, logDir: join(parts.home, "builds") });
+  const queue = new BuildQueue(parts.buildsAtOnce);
+  const builds = new BuildService({ ...parts, blobs, gate, queue, logDir: join(parts.home, "builds") });
   const snapshots = new SnapshotService({ builds, now: parts.now });
   const sandboxes = new SandboxService({ ...parts, builds, snapshots, gate });
   const exec = new ExecService({ ...parts, sandboxes });
