@@ -1,5 +1,5 @@
 import { execFile, spawn } from "node:child_process";
-import { accessSync, constants, statSync } from "node:fs";
+import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
 import { cacheFolders } from "./cache.mjs";
@@ -88,20 +88,32 @@ export async function run(program, args, { timeoutMs, env, cwd, onLine }) {
 }
 
 /**
- * Runs a command that speaks to the user itself, and returns its exit code. Ctrl-C at a terminal reaches the child from
- * the terminal; a signal that was sent to us alone is passed on, once.
+ * Runs a command that speaks to the user itself, and returns its exit code. Many commands clean up at the first SIGINT
+ * and give up at the second, so the child gets exactly one: Ctrl-C at a terminal reaches the whole foreground process
+ * group, and is not passed on; away from a terminal the child has a group of its own, and gets what we pass on.
  *
  * @param {string} program
  * @param {readonly string[]} args
- * @param {{ env?: NodeJS.ProcessEnv, cwd?: string }} [options]
+ * @param {{ env?: NodeJS.ProcessEnv, cwd?: string, onStderr?: (text: string) => void }} [options] onStderr: also told
+ *   what the child writes there.
  * @returns {Promise<number>} 1 where something killed it.
  * @throws Interruption where the user stopped it, after the child has ended.
  */
-export async function runInForeground(program, args, { env, cwd } = {}) {
+export async function runInForeground(program, args, { env, cwd, onStderr } = {}) {
   interrupted.throwIfAborted();
-  const child = spawn(program, [...args], { cwd, env: { ...childEnv(), ...env }, stdio: "inherit" });
+  const isForeground = isInForeground();
+  const child = spawn(program, [...args], {
+    cwd,
+    env: { ...childEnv(), ...env },
+    stdio: ["inherit", "inherit", onStderr ? "pipe" : "inherit"],
+    detached: !isForeground,
+  });
+  child.stderr?.on("data", (bytes) => {
+    process.stderr.write(bytes);
+    onStderr?.(String(bytes));
+  });
   const passOn = () => {
-    const isFromTerminal = process.stdin.isTTY && interrupted.reason.signal === "SIGINT";
+    const isFromTerminal = isForeground && interrupted.reason.signal === "SIGINT";
     if (!isFromTerminal) child.kill("SIGINT");
   };
   interrupted.addEventListener("abort", passOn, { once: true });
@@ -114,6 +126,18 @@ export async function runInForeground(program, args, { env, cwd } = {}) {
     return code;
   } finally {
     interrupted.removeEventListener("abort", passOn);
+  }
+}
+
+/** Whether we are in the process group that the terminal sends its signals to: proc_pid_stat(5), pgrp and tpgid. */
+function isInForeground() {
+  try {
+    const [, , group, , , terminalGroup] = readFileSync("/proc/self/stat", "utf8")
+      .replace(/^.*\) /s, "")
+      .split(" ");
+    return group === terminalGroup;
+  } catch {
+    return Boolean(process.stdin.isTTY);
   }
 }
 

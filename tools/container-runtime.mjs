@@ -21,7 +21,7 @@ export async function checkRuntime() {
   const wanted = process.env.OPENCOMPUTER_RUNTIME || "auto";
   if (wanted === "crun") return checkCrun();
   const runsc = wanted === "runc" ? { ok: false } : await checkRunsc();
-  return runsc.ok || wanted === "runsc" ? runsc : checkRunc();
+  return runsc.ok || wanted === "runsc" ? runsc : findRunc(runcNote);
 }
 
 /** @returns {Promise<Finding>} */
@@ -33,10 +33,18 @@ export async function checkRunsc() {
   return { ok: origin === "pinned", found: `${path} (fetched, ${origin})` };
 }
 
-/** @returns {Promise<Finding>} */
-export async function checkRunc() {
+/** Without a note: that stands where runc is the runtime that will be used. */
+export function checkRunc() {
+  return findRunc();
+}
+
+/**
+ * @param {(version: string) => string | undefined} [toNote]
+ * @returns {Promise<Finding>}
+ */
+async function findRunc(toNote) {
   const path = findProgram("runc");
-  return path ? findVersion(path, runcNote) : { ok: false };
+  return path ? findVersion(path, toNote) : { ok: false };
 }
 
 /** @returns {Promise<Finding>} */

@@ -1,8 +1,11 @@
+import { cacheFolders } from "./cache.mjs";
+import { serverHome } from "./host.mjs";
 import { runProgram } from "./main-program.mjs";
 import { say } from "./progress.mjs";
 import { provide } from "./provide.mjs";
 import { STACK } from "./pulumi-environment.mjs";
 import { askPulumi, pulumi, stopServer } from "./quickstart.mjs";
+import { purposeOf } from "./requirements.mjs";
 
 /** `npm run destroy`: undoes `npm start` and keeps what was fetched and built, so that the next start is quick. */
 await runProgram(async () => {
@@ -10,12 +13,24 @@ await runProgram(async () => {
   const code = await destroyStack();
   if (code !== 0) return code;
   await stopServer();
-  say("\nAll gone; fetched tools and built layers are kept for the next npm start.");
+  say(`\n${describeKept(purposeOf(process.env))}`);
   return 0;
 });
 
+/** @param {import("./requirements.mjs").Purpose} purpose */
+function describeKept(purpose) {
+  const { root } = cacheFolders();
+  if (purpose === "remote") return `All gone; fetched tools are kept in ${root}, which may be removed.`;
+  const home = serverHome();
+  return [
+    `All gone. Kept for the next npm start: the base and built layers in ${home}, fetched tools in ${root}.`,
+    "To remove these, too, with all sandboxes of this machine's embedded server:",
+    `  node dist/src/cli/main.js stop --all && rm -rf ${home} ${root}`,
+  ].join("\n");
+}
+
 async function destroyStack() {
-  const stacks = /** @type {{ name: string }[]} */ (await askPulumi("stack", "ls"));
+  const stacks = /** @type {{ name: string }[]} */ (await askPulumi("stack", "ls", "--json"));
   if (!stacks.some(({ name }) => name.split("/").at(-1) === STACK)) {
     say(`There is no stack ${STACK}.`);
     return 0;

@@ -3,26 +3,37 @@ import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { ask, childEnv, runInForeground } from "./command.mjs";
 import { serverHome } from "./host.mjs";
-import { interrupted } from "./interruption.mjs";
-import { step } from "./progress.mjs";
+import { Interruption, interrupted } from "./interruption.mjs";
+import { say, step } from "./progress.mjs";
 import { PROJECT } from "./project.mjs";
-import { pulumiEnvironment } from "./pulumi-environment.mjs";
+import { pulumiEnvironment, STACK } from "./pulumi-environment.mjs";
 
 /** Remembers which server `npm start` started, as `npm run destroy` stops that one and no other. */
 const STARTED = join(PROJECT, ".pulumi/started-server");
+/** Of what the CLI says to standard error, as much as its last message can have. */
+const KEPT_CHARACTERS = 10_000;
 const CONNECT = join(PROJECT, "dist/src/client/connect.js");
+const RUNNING_SERVER = join(PROJECT, "dist/src/client/running-server.js");
 const COMMAND_LINE = join(PROJECT, "dist/src/cli/main.js");
 
 /** Starts the embedded server where it does not run, so that a first base is made before the CLI waits for it. */
 export async function startServer() {
+  const { findEmbedded } = await import(pathToFileURL(RUNNING_SERVER).href);
+  const running = await findEmbedded(serverHome(), { signal: interrupted });
+  if (running) return say(`• The OpenComputer server runs (${describeServer(running.info)})`);
   const title = "Starting the OpenComputer server; the first start makes the base image, which takes minutes";
-  const before = await serverPid();
   const { connect } = await import(pathToFileURL(CONNECT).href);
-  await step(title, (onProgress) => connect({ env: childEnv(), onProgress, signal: interrupted }));
-  const after = await serverPid();
-  if (!after || after === before) return;
+  const api = await step(title, (onProgress) => connect({ env: childEnv(), onProgress, signal: interrupted }));
+  say(`  ${describeServer(await api.info({ signal: interrupted }))}`);
+  const pid = await serverPid();
+  if (!pid) return;
   await mkdir(dirname(STARTED), { recursive: true });
-  await writeFile(STARTED, after);
+  await writeFile(STARTED, pid);
+}
+
+/** @param {{ base: string, runtime: string }} info */
+function describeServer({ base, runtime }) {
+  return `base ${base}, runtime ${runtime}`;
 }
 
 /** Stops the embedded server if `npm start` started it. */
@@ -45,9 +56,45 @@ export function commandLine(...args) {
  * Runs the Pulumi CLI on the quickstart.
  *
  * @param {...string} args
+ * @throws Interruption where the user stopped it, also with a Ctrl-C that only the CLI saw: it reads the terminal raw.
  */
-export function pulumi(...args) {
-  return runInForeground("pulumi", args, { cwd: PROJECT, env: pulumiEnvironment() });
+export async function pulumi(...args) {
+  let said = "";
+  const onStderr = (/** @type {string} */ text) => {
+    said = (said + text).slice(-KEPT_CHARACTERS);
+  };
+  const code = await runInForeground("pulumi", args, { cwd: PROJECT, env: pulumiEnvironment(), onStderr });
+  const ending = code === 0 ? "done" : explainFailure(said);
+  if (ending === "canceled") throw new Interruption("SIGINT");
+  if (ending === "locked") say("\nIf no other Pulumi works on this stack, unlock it: npm run pulumi -- cancel --yes");
+  return code;
+}
+
+/**
+ * What the end of the CLI's messages means.
+ *
+ * @param {string} said
+ * @returns {"canceled" | "locked" | "failed"}
+ */
+export function explainFailure(said) {
+  if (/\b(update|operation|refresh|destroy|preview) cancell?ed\b/i.test(said)) return "canceled";
+  return /currently locked by/.test(said) ? "locked" : "failed";
+}
+
+/**
+ * Frees the stack of what a run left that was killed: resources whose creation began and never ended. Creating them anew
+ * takes up what is there, so nothing is doubled.
+ *
+ * @returns {Promise<number>} The CLI's exit code; 0 where there was nothing to do.
+ */
+export async function healStack() {
+  const { deployment } = /** @type {{ deployment?: { pending_operations?: unknown[] } }} */ (
+    await askPulumi("stack", "export", "--stack", STACK)
+  );
+  const count = deployment?.pending_operations?.length ?? 0;
+  if (count === 0) return 0;
+  say(`• An interrupted run left ${count === 1 ? "1 operation" : `${count} operations`} unfinished; clearing up first`);
+  return pulumi("refresh", "--yes", "--clear-pending-creates", "--stack", STACK);
 }
 
 /**
@@ -57,7 +104,7 @@ export function pulumi(...args) {
  * @returns {Promise<unknown>}
  */
 export async function askPulumi(...args) {
-  const { ok, text } = await ask("pulumi", [...args, "--json"], {
+  const { ok, text } = await ask("pulumi", args, {
     cwd: PROJECT,
     env: pulumiEnvironment(),
     timeoutMs: 60_000,

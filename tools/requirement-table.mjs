@@ -153,7 +153,7 @@ export const REQUIREMENTS = Object.freeze([
     name: "util-linux",
     what: "mounts layers and enters namespaces",
     neededFor: ENGINE,
-    check: () => allOf("mount", "umount", "unshare", "nsenter", "flock"),
+    check: () => allOf("mount", "umount", "unshare", "nsenter", "flock", "setpriv"),
     hint: "install util-linux and mount with your package manager",
     packages: { ...sameEverywhere("util-linux"), apt: ["util-linux", "mount"] },
   },

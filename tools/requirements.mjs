@@ -1,8 +1,12 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { PROJECT } from "./project.mjs";
 import { REQUIREMENTS } from "./requirement-table.mjs";
 
 /**
  * @typedef {import("./requirement-table.mjs").Purpose} Purpose
  * @typedef {import("./requirement-table.mjs").Finding} Finding
+ * @typedef {import("./requirement-table.mjs").Requirement} Requirement
  * @typedef {Finding & { name: string, what: string, hint: string, required: boolean }} CheckedRequirement
  */
 
@@ -16,7 +20,7 @@ export async function checkRequirements(purpose = purposeOf(process.env)) {
   const checks = REQUIREMENTS.map(async (requirement) => ({
     name: requirement.name,
     what: requirement.what,
-    hint: requirement.hint,
+    hint: toHint(requirement),
     required: requirement.neededFor.includes(purpose),
     ...(await requirement.check()),
   }));
@@ -31,4 +35,14 @@ export async function checkRequirements(purpose = purposeOf(process.env)) {
  */
 export function purposeOf(env) {
   return env.OPENCOMPUTER_API_URL || env.OPENCOMPUTER_API_KEY ? "remote" : "local";
+}
+
+/**
+ * A clone gets most things by itself; who only has the package gets them by hand.
+ *
+ * @param {Requirement} requirement
+ */
+function toHint({ hint, packages, provide }) {
+  const isClone = existsSync(join(PROJECT, "tsconfig.build.json"));
+  return isClone && (packages || provide) ? `npm start gets it; by hand: ${hint}` : hint;
 }

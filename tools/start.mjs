@@ -2,7 +2,7 @@ import { runProgram } from "./main-program.mjs";
 import { say } from "./progress.mjs";
 import { provide } from "./provide.mjs";
 import { STACK } from "./pulumi-environment.mjs";
-import { askPulumi, commandLine, pulumi, startServer } from "./quickstart.mjs";
+import { askPulumi, commandLine, healStack, pulumi, startServer } from "./quickstart.mjs";
 import { purposeOf } from "./requirements.mjs";
 
 const NEXT = `
@@ -22,6 +22,7 @@ await runProgram(async () => {
   // A sandbox that idled out or went with a reboot is made anew: the refresh notices that it is gone.
   const upCode =
     (await pulumi("stack", "select", "--create", STACK)) ||
+    (await healStack()) ||
     (await pulumi("up", "--yes", "--refresh", "--stack", STACK));
   if (upCode !== 0) return upCode;
   const { sandboxId, command } = await readOutputs();
@@ -33,7 +34,7 @@ await runProgram(async () => {
 
 /** @returns {Promise<{ sandboxId: string, command: string }>} */
 async function readOutputs() {
-  const outputs = await askPulumi("stack", "output", "--stack", STACK);
+  const outputs = await askPulumi("stack", "output", "--json", "--stack", STACK);
   const { sandboxId, command } = /** @type {Record<string, unknown>} */ (outputs);
   if (typeof sandboxId === "string" && typeof command === "string") return { sandboxId, command };
   throw new Error(

@@ -69,13 +69,16 @@ export function toolEnv(hostEnv: Readonly<Record<string, string | undefined>>): 
   };
 }
 
+/** Programs whose package has another name. */
+const PACKAGES: ReadonlyMap<string, string> = new Map([["setpriv", "util-linux"]]);
+
 /** @throws requirement_missing where the program is not on the PATH of that environment */
 export function requireTool(file: string, env: Readonly<Record<string, string>>, purpose: string): void {
   const folders = file.startsWith("/") ? [""] : (env["PATH"] ?? "").split(":");
   if (folders.some((folder) => isExecutable(join(folder, file)))) return;
   throw new OpenComputerError(
     "requirement_missing",
-    `${purpose} needs the program ${file}, which is not installed. Install it (on Debian and Ubuntu: apt-get install ${file}) and try again.`,
+    `${purpose} needs the program ${file}, which is not installed. Install it (on Debian and Ubuntu: apt-get install ${PACKAGES.get(file) ?? file}) and try again.`,
     { details: { tool: file } },
   );
 }
