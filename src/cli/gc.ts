@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { formatJson, formatSize } from "./format-table";
-import type { Terminal } from "./terminal";
+import { requireServer, type Terminal } from "./terminal";
 
 const HELP = `
 Images that no snapshot names and no sandbox uses are built anew when they are asked for again.
@@ -15,7 +15,7 @@ export function gcCommand(terminal: Terminal): Command {
     .option("--json", "print JSON: {layers, blobs, sizeBytes}")
     .addHelpText("after", HELP)
     .action(async (options: { json?: boolean }) => {
-      const collected = await (await terminal.open()).collect({ signal: terminal.signal });
+      const collected = await (await requireServer(terminal)).collect({ signal: terminal.signal });
       if (options.json) return terminal.print(formatJson(collected));
       const { layers, blobs, sizeBytes } = collected;
       terminal.print(`removed ${layers} layers and ${blobs} files, ${formatSize(sizeBytes)}`);

@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError } from "commander";
 import { formatBuildLog } from "./build-log";
-import type { Terminal } from "./terminal";
+import { requireServer, type Terminal } from "./terminal";
 
 const HELP = `
 Follows the build until it is over; exit code 1 where it failed.
@@ -18,7 +18,7 @@ export function logsCommand(terminal: Terminal): Command {
     .option("--json", "print one JSON object a line: {step, type, message, stream?}")
     .addHelpText("after", HELP)
     .action(async (name: string, options: { from: number; json?: boolean }) => {
-      const api = await terminal.open();
+      const api = await requireServer(terminal);
       await api.followSnapshotLog(name, {
         from: options.from,
         signal: terminal.signal,

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import type { SandboxInfo, SnapshotInfo } from "../api/records";
 import { formatJson, formatTable } from "./format-table";
-import type { Terminal } from "./terminal";
+import { noServer, type Terminal } from "./terminal";
 
 const HELP = `
 Examples:
@@ -15,9 +15,12 @@ export function lsCommand(terminal: Terminal): Command {
     .option("--json", "print JSON: {snapshots, sandboxes}")
     .addHelpText("after", HELP)
     .action(async (options: { json?: boolean }) => {
-      const api = await terminal.open();
+      const api = await terminal.find();
+      if (!api) terminal.note(noServer(terminal));
       const call = { signal: terminal.signal };
-      const [snapshots, sandboxes] = await Promise.all([api.listSnapshots(call), api.listSandboxes(call)]);
+      const [snapshots, sandboxes] = api
+        ? await Promise.all([api.listSnapshots(call), api.listSandboxes(call)])
+        : [[], []];
       if (options.json) return terminal.print(formatJson({ snapshots, sandboxes }));
       terminal.print(formatTable(["SNAPSHOT", "STATUS", "HASH", "CREATED", "LAST USED"], snapshots.map(snapshotRow)));
       terminal.print("");
@@ -37,7 +40,8 @@ function sandboxRow(info: SandboxInfo): string[] {
   return [info.sandboxID, info.status, from, memory, toMinute(info.startedAt), toMinute(info.endAt)];
 }
 
-/** `2026-05-04T10:20:30.123Z` without what nobody looks at. */
+/** In UTC, without what nobody looks at: `2026-05-04T10:20Z`. */
 function toMinute(time: string | null | undefined): string {
-  return time ? time.slice(0, 16).replace("T", "_") : "-";
+  if (!time) return "-";
+  return Number.isNaN(Date.parse(time)) ? time : `${new Date(time).toISOString().slice(0, 16)}Z`;
 }

@@ -3,7 +3,7 @@ import type { ServerApi } from "../api/contract";
 import { invalidInput } from "../errors";
 import { formatJson } from "./format-table";
 import { killSandbox } from "./kill-sandbox";
-import type { Terminal } from "./terminal";
+import { requireServer, type Terminal } from "./terminal";
 
 const HELP = `
 What is gone already is fine. Sandboxes run on when their snapshot is removed.
@@ -30,7 +30,7 @@ export function rmCommand(terminal: Terminal): Command {
       if (names.length === 0 && !options.all) {
         throw invalidInput("rm", [{ path: "names", message: "give at least one name or id, or --all" }]);
       }
-      const api = await terminal.open();
+      const api = await requireServer(terminal);
       const removals = await removeAll(api, options.all ? undefined : names, terminal.signal);
       if (options.json) return terminal.print(formatJson(removals));
       for (const { name, kind } of removals) {

@@ -1,7 +1,8 @@
 import { Command } from "commander";
 import type { ServerInfo } from "../api/records";
 import { connect } from "../client/connect";
-import { embeddedHome, findEmbedded } from "../client/running-server";
+import { describeStarting, readEmbeddedState } from "../client/embedded-state";
+import { embeddedHome } from "../client/running-server";
 import { serverLogFile } from "../client/server-process";
 import type { CommandFactory } from "./command-factory";
 import { formatJson } from "./format-table";
@@ -18,6 +19,8 @@ const NOT_RUNNING = 3;
 
 interface Status {
   readonly running: boolean;
+  /** A server that is not ready yet, for people; its process is in `pid`. */
+  readonly starting?: string;
   readonly url?: string;
   readonly pid?: number;
   readonly home?: string;
@@ -29,7 +32,7 @@ interface Status {
 export const statusCommand: CommandFactory = (terminal, done) =>
   new Command("status")
     .description("show which server answers, and what it builds on")
-    .option("--json", "print JSON: {running, url?, pid?, home?, log?, server?}")
+    .option("--json", "print JSON: {running, starting?, url?, pid?, home?, log?, server?}")
     .addHelpText("after", HELP)
     .action(async (options: { json?: boolean }) => {
       const status = await readStatus(terminal);
@@ -44,13 +47,18 @@ async function readStatus({ env, signal }: Terminal): Promise<Status> {
     return { running: true, ...(url ? { url } : {}), server };
   }
   const home = embeddedHome(env);
-  const found = await findEmbedded(home, { signal });
+  const state = await readEmbeddedState(home, signal);
   const place = { home, log: serverLogFile(home) };
-  if (!found) return { running: false, ...place };
-  return { running: true, url: found.card.url, pid: found.card.pid, ...place, server: found.info };
+  if (state.kind === "starting") {
+    return { running: false, starting: describeStarting(state), pid: state.pid, ...place };
+  }
+  if (state.kind !== "running") return { running: false, ...place };
+  const { card, info } = state.server;
+  return { running: true, url: card.url, pid: card.pid, ...place, server: info };
 }
 
-function describe({ running, url, pid, home, log, server }: Status): string {
+function describe({ running, starting, url, pid, home, log, server }: Status): string {
+  if (starting) return starting;
   if (!running) return `not running (home ${home}); start it with: pulumi-opencomputer serve`;
   const lines = [
     ["url", url],

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Command } from "commander";
-import { embeddedHome, findEmbedded, isAlive, type RunningEmbedded, readCard } from "../client/running-server";
+import { type EmbeddedState, readEmbeddedState, silentError } from "../client/embedded-state";
+import { embeddedHome, isAlive, type RunningEmbedded } from "../client/running-server";
 import { OpenComputerError } from "../errors";
 import { formatJson } from "./format-table";
 import { killSandbox } from "./kill-sandbox";
@@ -8,7 +9,7 @@ import type { Terminal } from "./terminal";
 
 const HELP = `
 Sandboxes run on, and the next server takes them over, unless --all kills them first.
-Stopping a server that does not run is fine.
+A server that is still starting is stopped, too. Stopping one that does not run is fine.
 
 Examples:
   $ pulumi-opencomputer stop
@@ -26,26 +27,33 @@ export function stopCommand(terminal: Terminal): Command {
     .option("--json", "print JSON: {stopped, pid?, killed}")
     .addHelpText("after", HELP)
     .action(async (options: { all?: boolean; json?: boolean }) => {
-      const home = embeddedHome(terminal.env);
-      const running = await findEmbedded(home, { signal: terminal.signal });
-      if (!running) await refuseIfSilent(home);
-      const killed = running && options.all ? await killAll(running, terminal.signal) : [];
-      if (running) await stopProcess(running.card.pid, terminal.signal);
-      const outcome = { stopped: running !== undefined, ...(running ? { pid: running.card.pid } : {}), killed };
+      refuseRemote(terminal.env);
+      const state = await readEmbeddedState(embeddedHome(terminal.env), terminal.signal);
+      if (state.kind === "silent") throw silentError(state);
+      const killed = state.kind === "running" && options.all ? await killAll(state.server, terminal.signal) : [];
+      const pid = pidOf(state);
+      if (pid !== undefined) await stopProcess(pid, terminal.signal);
+      const outcome = { stopped: pid !== undefined, ...(pid === undefined ? {} : { pid }), killed };
       if (options.json) return terminal.print(formatJson(outcome));
       if (killed.length > 0) terminal.print(`killed ${killed.length} sandboxes`);
-      terminal.print(running ? `stopped the server (process ${running.card.pid})` : "no server was running");
+      const what = state.kind === "starting" ? "the server that was starting" : "the server";
+      terminal.print(pid === undefined ? "no server was running" : `stopped ${what} (process ${pid})`);
     });
 }
 
-/** A process that does not answer may be the server or a stranger with its number: only a person can tell. */
-async function refuseIfSilent(home: string): Promise<void> {
-  const card = await readCard(home);
-  if (!card || !isAlive(card.pid)) return;
+/** Who names another server means that one, and would wonder which one has stopped. */
+function refuseRemote(env: Terminal["env"]): void {
+  const name = ["OPENCOMPUTER_API_URL", "OPENCOMPUTER_API_KEY"].find((variable) => env[variable]);
+  if (name === undefined) return;
   throw new OpenComputerError(
-    "unavailable",
-    `process ${card.pid} lives but does not answer at ${card.url}; look at it with: ps -fp ${card.pid}, and if it is the server, end it with: kill ${card.pid}`,
+    "invalid_input",
+    `${name} names another server, and stop ends only the embedded one of this machine; unset ${name}, or stop that server where it runs`,
   );
+}
+
+function pidOf(state: EmbeddedState): number | undefined {
+  if (state.kind === "running") return state.server.card.pid;
+  return state.kind === "starting" ? state.pid : undefined;
 }
 
 async function killAll({ api }: RunningEmbedded, signal: AbortSignal): Promise<string[]> {

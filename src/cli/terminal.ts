@@ -1,5 +1,7 @@
 import type { ServerApi } from "../api/contract";
-import { connect } from "../client/connect";
+import { connect, findServer } from "../client/connect";
+import { embeddedHome } from "../client/running-server";
+import { OpenComputerError } from "../errors";
 
 /** What a command may see of the world: where it prints, when it must end, and the server. */
 export interface Terminal {
@@ -16,11 +18,14 @@ export interface Terminal {
   readonly write: (stream: "stdout" | "stderr", text: string) => void;
   /** The server of the environment; the embedded one is started where it does not run. */
   readonly open: () => Promise<ServerApi>;
+  /** The same, but nothing is started: undefined where none runs. */
+  readonly find: () => Promise<ServerApi | undefined>;
 }
 
 /** The terminal of this process. */
 export function createTerminal(signal: AbortSignal): Terminal {
   const note = (text: string) => process.stderr.write(`${text}\n`);
+  const warn = (text: string) => note(`warning: ${text}`);
   return {
     env: process.env,
     signal,
@@ -28,6 +33,19 @@ export function createTerminal(signal: AbortSignal): Terminal {
     print: (text) => process.stdout.write(`${text}\n`),
     note,
     write: (stream, text) => process[stream].write(text),
-    open: () => connect({ env: process.env, signal, onProgress: note, onWarning: (text) => note(`warning: ${text}`) }),
+    open: () => connect({ env: process.env, signal, onProgress: note, onWarning: warn }),
+    find: () => findServer({ env: process.env, signal, onWarning: warn }),
   };
+}
+
+/** The server that runs. @throws unavailable where there is none: nothing could be found in one that starts now */
+export async function requireServer(terminal: Terminal): Promise<ServerApi> {
+  const api = await terminal.find();
+  if (api) return api;
+  throw new OpenComputerError("unavailable", noServer(terminal));
+}
+
+/** What to say where no server runs: sandboxes of one that was stopped are there again when it runs. */
+export function noServer({ env }: Terminal): string {
+  return `no server is running (home ${embeddedHome(env)}); start one with: pulumi-opencomputer serve`;
 }

@@ -30,6 +30,8 @@ export interface EmbeddedWaits {
 
 const DEFAULT_WAITS: EmbeddedWaits = { totalMs: 30 * 60_000, silenceMs: 60_000, restartMs: 2_000 };
 const POLL_MS = 100;
+const STILL_STARTING =
+  "waiting for the server was aborted; it goes on starting in the background; stop it with: pulumi-opencomputer stop";
 
 /**
  * Finds this user's embedded server, or starts it and waits until it is ready. Programs may start it at the same time:
@@ -62,7 +64,7 @@ async function startEmbedded(
     return await wait.untilReady();
   } catch (error) {
     if (!options.signal?.aborted) throw error;
-    throw new OpenComputerError("aborted", "waiting for the server was aborted; it goes on starting", { cause: error });
+    throw new OpenComputerError("aborted", STILL_STARTING, { cause: error });
   }
 }
 

@@ -17,6 +17,15 @@ const lineSchema = z.object({
   fatal: z.object({ error: z.string() }).loose().optional().catch(undefined),
 });
 
+/** The end of a log that is looked through for progress: a start says little between two lines of it. */
+const END_BYTES = 65_536;
+
+/** The last progress that a log tells of. */
+export async function lastProgress(file: string): Promise<string | undefined> {
+  const tail = await LogTail.fromEnd(file, END_BYTES);
+  return (await tail.read()).findLast(({ progress }) => progress !== undefined)?.progress;
+}
+
 /** Reads what is added to a log file from now on. */
 export class LogTail {
   private rest = "";
@@ -26,9 +35,9 @@ export class LogTail {
     private offset: number,
   ) {}
 
-  /** Begins at the file's present end; a file that is not there yet is read from its start. */
-  static async fromEnd(file: string): Promise<LogTail> {
-    return new LogTail(file, await sizeOf(file));
+  /** Begins at the file's present end, or so many bytes before; a file that is not there yet is read from its start. */
+  static async fromEnd(file: string, beforeBytes = 0): Promise<LogTail> {
+    return new LogTail(file, Math.max(0, (await sizeOf(file)) - beforeBytes));
   }
 
   /** The whole lines that were added since the last call. */

@@ -1,6 +1,7 @@
 import type { ServerApi } from "../../src/api/contract";
 import { runProgram } from "../../src/cli/program";
 import { createClient } from "../../src/client/client";
+import { findServer } from "../../src/client/connect";
 
 /** What a run of the command line came to. */
 export interface Outcome {
@@ -30,6 +31,7 @@ export async function runCommandLine(args: readonly string[], world: World = {})
     note: (line) => write("stderr", `${line}\n`),
     write,
     open: async () => openServer(world),
+    find: async () => (world.url === undefined ? findServer({ env: world.env ?? {} }) : openServer(world)),
   });
   return { exitCode, ...text };
 }

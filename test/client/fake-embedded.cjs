@@ -1,8 +1,9 @@
 // A stand-in for the command: `node fake-embedded.cjs serve --home HOME`. FAKE_PLAN says what it does:
-// steps separated by `;` — `progress TEXT`, `sleep MS`, `fatal JSON`, `text TEXT`, `exit CODE`, `ready`.
+// steps separated by `;` — `progress TEXT`, `sleep MS`, `fatal JSON`, `text TEXT`, `exit CODE`, `lock`, `ready`.
 const { appendFileSync, writeFileSync } = require("node:fs");
 const { createServer } = require("node:http");
 const { join } = require("node:path");
+const Database = require("better-sqlite3");
 
 const home = process.argv[process.argv.indexOf("--home") + 1] ?? "";
 const info = { version: "0.1.0", engine: "fake", runtime: "none", runtimeVersion: "0", base: "none", baseDigest: "0" };
@@ -35,6 +36,7 @@ async function run() {
     if (verb === "text") process.stdout.write(`${rest}\n`);
     if (verb === "sleep") await new Promise((resolve) => setTimeout(resolve, Number(rest)));
     if (verb === "exit") process.exit(Number(rest));
+    if (verb === "lock") new Database(join(home, "server.lock")).exec("begin exclusive");
     if (verb === "ready") ready();
   }
 }
