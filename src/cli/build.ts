@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import type { ServerApi } from "../api/contract";
-import type { BuildLogEvent } from "../api/records";
+import type { BuildLogEvent, SnapshotInfo } from "../api/records";
+import { isOpenComputerError } from "../errors";
 import type { ResolvedImage } from "../image/image";
 import { formatBuildLog } from "./build-log";
 import { formatJson } from "./format-table";
@@ -25,7 +26,7 @@ interface BuildOptions {
 export function buildCommand(terminal: Terminal): Command {
   return new Command("build")
     .description("build the image that a file exports")
-    .argument("<file>", "a .ts, .js or .json file")
+    .argument("<file>", "a .ts, .js, .mjs, .cjs or .json file")
     .option("--name <name>", "keep it as a snapshot of this name")
     .option("--json", "print JSON: the snapshot, or {contentHash}")
     .addHelpText("after", HELP)
@@ -37,7 +38,7 @@ export function buildCommand(terminal: Terminal): Command {
         onBuildLog: (event: BuildLogEvent) => terminal.note(formatBuildLog(event)),
       };
       if (options.name !== undefined) {
-        const snapshot = await api.createSnapshot({ name: options.name, image }, call);
+        const snapshot = await keepImage(terminal, api, { name: options.name, image }, call);
         return terminal.print(options.json ? formatJson(snapshot) : `${snapshot.name} ${snapshot.contentHash}`);
       }
       await tryImage(api, image, call);
@@ -46,12 +47,31 @@ export function buildCommand(terminal: Terminal): Command {
     });
 }
 
-/** An image without a name lives as long as something uses it; starting it once also shows that it starts. */
-async function tryImage(
+interface Call {
+  readonly signal: AbortSignal;
+  readonly onBuildLog: (event: BuildLogEvent) => void;
+}
+
+/** A name that stands for this very image already is as good as one that is made now. */
+async function keepImage(
+  terminal: Terminal,
   api: ServerApi,
-  image: ResolvedImage,
-  call: { readonly signal: AbortSignal; readonly onBuildLog: (event: BuildLogEvent) => void },
-): Promise<void> {
+  request: { readonly name: string; readonly image: ResolvedImage },
+  call: Call,
+): Promise<SnapshotInfo> {
+  try {
+    return await api.createSnapshot(request, call);
+  } catch (error) {
+    if (!isOpenComputerError(error, "conflict")) throw error;
+    const there = await api.getSnapshot(request.name, { signal: call.signal });
+    if (there.status !== "ready" || there.contentHash !== request.image.contentHash) throw error;
+    terminal.note(`${request.name} is there already, with this very image`);
+    return there;
+  }
+}
+
+/** An image without a name lives as long as something uses it; starting it once also shows that it starts. */
+async function tryImage(api: ServerApi, image: ResolvedImage, call: Call): Promise<void> {
   const { sandboxID } = await api.createSandbox({ image }, call);
   // Also after Ctrl-C: nothing is left running.
   await killSandbox(api, sandboxID);

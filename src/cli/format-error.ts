@@ -10,24 +10,27 @@ const HINTS: Partial<Readonly<Record<ErrorCode, string>>> = {
   internal: "run again with --verbose and report it",
 };
 
-/** An error for people: what happened, the last lines of a failed step, then what to do. Stacks only when asked for. */
+/** An error for people: what happened, then what to do. Stacks only when asked for. */
 export function formatError(error: unknown, { verbose }: { readonly verbose: boolean }): string {
-  const message = error instanceof Error ? error.message : String(error);
-  const lines = [`error: ${message}`, ...lastLines(error, message)];
-  const hint = isOpenComputerError(error) ? HINTS[error.code] : HINTS.internal;
-  if (hint) lines.push(`hint: ${hint}`);
+  const message = withoutLog(error, error instanceof Error ? error.message : String(error));
+  const hint = findHint(error, message);
+  const lines = [`error: ${message}`, ...(hint ? [`hint: ${hint}`] : [])];
   if (verbose) lines.push(...stacks(error));
   return lines.join("\n");
 }
 
-/** What the failed command said, unless the message has it already. */
-function lastLines(error: unknown, message: string): string[] {
+/** The commands that build have printed the log by then, and its last lines stand in the message again. */
+function withoutLog(error: unknown, message: string): string {
   const lines = isOpenComputerError(error, "build_failed") ? error.details["lastLines"] : undefined;
-  if (!Array.isArray(lines)) return [];
-  return lines
-    .map(String)
-    .filter((line) => !message.includes(line))
-    .map((line) => `  ${line}`);
+  const log = Array.isArray(lines) ? lines.map((line) => `\n  ${line}`).join("") : "";
+  return log !== "" && message.endsWith(log) ? message.slice(0, -log.length) : message;
+}
+
+/** None where the message itself names a command to run. */
+function findHint(error: unknown, message: string): string | undefined {
+  if (!isOpenComputerError(error)) return HINTS.internal;
+  if (typeof error.details["hint"] === "string") return error.details["hint"];
+  return message.includes("pulumi-opencomputer ") ? undefined : HINTS[error.code];
 }
 
 function stacks(error: unknown): string[] {

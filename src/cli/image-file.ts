@@ -1,11 +1,19 @@
 import { readFile } from "node:fs/promises";
 import { extname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { invalidInput, OpenComputerError } from "../errors";
+import { invalidInput, isOpenComputerError, OpenComputerError } from "../errors";
 import { contentHash } from "../image/hash";
 import { isImage, type ResolvedImage } from "../image/image";
 import { parseManifest } from "../image/manifest";
 import { useTypeScript } from "./typescript-files";
+
+const EXTENSIONS = [".ts", ".mts", ".cts", ".js", ".mjs", ".cjs", ".json"];
+const EXTENSIONS_TEXT = ".ts, .js, .mjs, .cjs or .json";
+const UNREADABLE: Readonly<Record<string, string>> = {
+  ENOENT: "does not exist",
+  EISDIR: "is a directory; give the file that exports the image",
+  EACCES: "may not be read by this user",
+};
 
 /**
  * The image of a file: a TypeScript or JavaScript module that exports one Image (or a manifest), as `default` or under
@@ -15,25 +23,48 @@ import { useTypeScript } from "./typescript-files";
  */
 export async function loadImageFile(file: string): Promise<ResolvedImage> {
   const path = resolve(file);
-  const text = await readText(path);
-  const exported = extname(path) === ".json" ? parseJson(file, text) : pickExport(file, await load(path));
+  if (!EXTENSIONS.includes(extname(path))) {
+    throw new OpenComputerError("invalid_input", `FILE must be ${EXTENSIONS_TEXT}; got ${file}`);
+  }
+  const text = await readText(file);
+  const exported = extname(path) === ".json" ? parseJson(file, text) : pickExport(file, await load(file));
   if (isImage(exported)) return exported.resolve();
   const manifest = parseManifest(exported);
   return { manifest, contentHash: contentHash(manifest), findBlob: () => undefined };
 }
 
-async function load(path: string): Promise<unknown> {
-  if (!/\.[cm]?ts$/.test(path)) return import(pathToFileURL(path).href);
-  useTypeScript(path);
-  return require(path);
+async function load(file: string): Promise<unknown> {
+  const path = resolve(file);
+  try {
+    if (!/\.[cm]?ts$/.test(path)) return await import(pathToFileURL(path).href);
+    useTypeScript(path);
+    return require(path);
+  } catch (error) {
+    if (isOpenComputerError(error)) throw error;
+    const line = lineOf(path, error);
+    const place = line === undefined ? file : `${file}:${line}`;
+    throw invalidFile(file, `cannot be loaded (${place}): ${String(error).split("\n", 1)[0]}`, error);
+  }
 }
 
-async function readText(path: string): Promise<string> {
+/** The line of the user's file where it happened: the head of a syntax error's stack, or the nearest frame in the file. */
+function lineOf(path: string, error: unknown): string | undefined {
+  const stack = error instanceof Error ? (error.stack ?? "") : "";
+  for (const name of [path, pathToFileURL(path).href]) {
+    const at = stack.indexOf(`${name}:`);
+    const line = at < 0 ? undefined : /^\d+/.exec(stack.slice(at + name.length + 1))?.[0];
+    if (line !== undefined) return line;
+  }
+  return undefined;
+}
+
+async function readText(file: string): Promise<string> {
   try {
-    return await readFile(path, "utf8");
+    return await readFile(resolve(file), "utf8");
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new OpenComputerError("invalid_input", `cannot read ${path}: ${reason}`, { cause: error });
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    const what = UNREADABLE[code] ?? `cannot be read: ${String(error)}`;
+    throw new OpenComputerError("invalid_input", `${file} ${what}`, { cause: error });
   }
 }
 
@@ -42,8 +73,14 @@ function parseJson(file: string, text: string): unknown {
     return JSON.parse(text);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new OpenComputerError("invalid_input", `${file} is not JSON: ${reason}`, { cause: error });
+    throw invalidFile(file, `is not JSON: ${reason}`, error);
   }
+}
+
+/** What is wrong with the user's file is not ours to be reported. */
+function invalidFile(file: string, what: string, cause?: unknown): OpenComputerError {
+  const details = { hint: `fix ${file}` };
+  return new OpenComputerError("invalid_input", `${file} ${what}`, { details, ...(cause ? { cause } : {}) });
 }
 
 function pickExport(file: string, module: unknown): unknown {

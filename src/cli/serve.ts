@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
+import { toErrorJson } from "../errors";
 import type { ServerOptions } from "../server/config";
 import type { Terminal } from "./terminal";
 
@@ -36,7 +37,9 @@ export function serveCommand(terminal: Terminal): Command {
         import("../server/main.js"),
       ]);
       const uid = process.geteuid?.() ?? -1;
-      const config = readServerConfig(options, { env: terminal.env, uid, homeDir: homedir() });
+      const config = tellFatal(terminal, () =>
+        readServerConfig(options, { env: terminal.env, uid, homeDir: homedir() }),
+      );
       const server = await startServer(config, terminal.signal);
       if (terminal.isInteractive) {
         terminal.note(
@@ -46,4 +49,14 @@ export function serveCommand(terminal: Terminal): Command {
       if (!terminal.signal.aborted) await once(terminal.signal, "abort");
       await server.close();
     });
+}
+
+/** A wrong setting comes before there is a log; whoever started the server and waits for it reads its stdout as one. */
+function tellFatal<T>(terminal: Terminal, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!terminal.isInteractive) terminal.print(JSON.stringify({ fatal: toErrorJson(error) }));
+    throw error;
+  }
 }

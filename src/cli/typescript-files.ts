@@ -13,9 +13,12 @@ type LoadModule = (module: NodeJS.Module, path: string) => void;
  */
 export function useTypeScript(file: string): void {
   const compiler = findCompiler(file);
+  // Stacks then tell the lines of the source, not of what was made from it.
+  process.setSourceMapsEnabled(true);
   const load: LoadModule = (module, path) => {
-    const { outputText } = compiler.transpileModule(readFileSync(path, "utf8"), {
+    const { outputText, diagnostics = [] } = compiler.transpileModule(readFileSync(path, "utf8"), {
       fileName: path,
+      reportDiagnostics: true,
       compilerOptions: {
         module: compiler.ModuleKind.CommonJS,
         target: compiler.ScriptTarget.ES2022,
@@ -23,9 +26,22 @@ export function useTypeScript(file: string): void {
         inlineSourceMap: true,
       },
     });
+    for (const diagnostic of diagnostics) throw toSyntaxError(compiler, path, diagnostic);
     (module as NodeJS.Module & { _compile(code: string, path: string): void })._compile(outputText, path);
   };
   for (const extension of [".ts", ".cts", ".mts"]) require.extensions[extension] = load;
+}
+
+/** Told as Node.js tells its own: the place at the head of the stack. */
+function toSyntaxError(
+  compiler: Compiler,
+  path: string,
+  { file, start = 0, messageText }: import("typescript").Diagnostic,
+): SyntaxError {
+  const error = new SyntaxError(compiler.flattenDiagnosticMessageText(messageText, "\n"));
+  const line = file ? file.getLineAndCharacterOfPosition(start).line + 1 : 1;
+  error.stack = `${path}:${line}\n${error.stack}`;
+  return error;
 }
 
 function findCompiler(file: string): Compiler {

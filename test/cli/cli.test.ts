@@ -85,11 +85,11 @@ describe("ls", () => {
     const { stdout } = await run(["ls"], LISTS);
     expect(stdout).toBe(
       [
-        "SNAPSHOT  STATUS  HASH          CREATED           LAST USED",
-        "agent     ready   abcdef012345  2026-05-04_10:20  -",
+        "SNAPSHOT  STATUS  HASH          CREATED            LAST USED",
+        "agent     ready   abcdef012345  2026-05-04T10:20Z  -",
         "",
-        "SANDBOX  STATUS   FROM   MEMORY    STARTED           ENDS",
-        "sb-1     running  agent  1024 MiB  2026-05-04_10:21  -",
+        "SANDBOX  STATUS   FROM   MEMORY    STARTED            ENDS",
+        "sb-1     running  agent  1024 MiB  2026-05-04T10:21Z  -",
         "",
       ].join("\n"),
     );
@@ -176,15 +176,15 @@ describe("logs", () => {
     ).toEqual([LOG, LINE]);
   });
 
-  it("fails where the build failed", async () => {
+  it("fails where the build failed; what the log said is not said again", async () => {
     const error = {
-      error: "step 1 failed (exit code 2): run make",
+      error: "step 1/1 (run make): exit code 2\n  make: ***\n  no rule",
       code: "build_failed",
       details: { lastLines: ["make: ***", "no rule"] },
     };
     const { exitCode, stderr } = await run(["logs", "agent"], { [PATH]: sse(["error", error]) });
     expect(exitCode).toBe(1);
-    expect(stderr).toBe("error: step 1 failed (exit code 2): run make\n  make: ***\n  no rule\n");
+    expect(stderr).toBe("error: step 1/1 (run make): exit code 2\n");
   });
 });
 
@@ -247,7 +247,30 @@ describe("build", () => {
   });
 
   it.each([
-    ["missing.ts", undefined, /cannot read .*missing\.ts/],
+    ["the same image", hash, 0, "is there already"],
+    ["another image", "0".repeat(64), 1, "error: taken"],
+    ["one that failed", undefined, 1, "error: taken"],
+  ])("a name that stands for %s", async (_name, contentHash, exitCode, stderr) => {
+    writeFileSync(join(dir, "a.json"), JSON.stringify(manifest));
+    const there = { ...SNAPSHOT, contentHash: contentHash ?? hash, ...(contentHash ? {} : { status: "failed" }) };
+    const outcome = await run(["build", join(dir, "a.json"), "--name", "agent"], {
+      "POST /api/snapshots": { status: 409, json: { error: "taken", code: "conflict" } },
+      "GET /api/snapshots/agent": { json: there },
+    });
+    expect(outcome).toMatchObject({ exitCode, stderr: expect.stringContaining(stderr) });
+    if (exitCode === 0) expect(outcome.stdout).toBe(`agent ${hash}\n`);
+  });
+
+  it.each([
+    ["missing.ts", undefined, /^error: \S+missing\.ts does not exist\n$/],
+    ["image.py", "", /^error: FILE must be \.ts, \.js, \.mjs, \.cjs or \.json; got \S+image\.py\n$/],
+    [
+      "syntax.ts",
+      "interface A {\n  a: 1;\n}\nconst a = ;\n",
+      /syntax\.ts:4\): SyntaxError: .*\nhint: fix \S+syntax\.ts\n$/,
+    ],
+    ["throws.ts", "throw new TypeError('boom');\n", /throws\.ts:1\): TypeError: boom\nhint: fix/],
+    ["throws.mjs", "const a = 1;\nnull.x;\n", /throws\.mjs:2\): TypeError: .*\nhint: fix/],
     ["none.cjs", "module.exports = { a: 1 };", /exports no Image/],
     [
       "two.cjs",
@@ -260,6 +283,34 @@ describe("build", () => {
     if (text !== undefined) writeFileSync(join(dir, name), text);
     const outcome = await run(["build", join(dir, name)]);
     expect(outcome).toMatchObject({ exitCode: 1, stderr: expect.stringMatching(message) });
+  });
+});
+
+it("serve tells a wrong setting in its log, for the program that waits for it", async () => {
+  const { exitCode, stdout, stderr } = await run(["serve", "--port", "abc"]);
+  expect(JSON.parse(stdout)).toMatchObject({ fatal: { code: "invalid_input", error: expect.stringContaining("abc") } });
+  expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: expect.stringMatching(/port: .*; got "abc"\n$/) });
+});
+
+describe("where no server runs", () => {
+  it("ls lists nothing, and says why", async () => {
+    const { exitCode, stdout, stderr } = await run(["ls", "--json"]);
+    expect({ exitCode, json: JSON.parse(stdout) }).toEqual({ exitCode: 0, json: { snapshots: [], sandboxes: [] } });
+    expect(stderr).toMatch(/^no server is running/);
+  });
+
+  it.each([[["rm", "agent"]], [["rm", "--all"]], [["logs", "agent"]], [["gc"]]])("%j says so", async (args) => {
+    const { exitCode, stderr } = await run(args);
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 1,
+      stderr: expect.stringMatching(/^error: no server is running/),
+    });
+    expect(stderr).not.toContain("hint:");
+  });
+
+  it.each(["OPENCOMPUTER_API_URL", "OPENCOMPUTER_API_KEY"])("stop refuses where %s is set", async (name) => {
+    const outcome = await runCommandLine(["stop"], { env: { [name]: "http://127.0.0.1:1" } });
+    expect(outcome).toMatchObject({ exitCode: 1, stderr: expect.stringContaining(`unset ${name}`) });
   });
 });
 
