@@ -43,7 +43,12 @@ export interface Engine {
   /** Whether the sandbox still runs; `stopped` also where the engine never heard of it. */
   sandboxStatus(id: string): Promise<"running" | "stopped">;
 
-  /** Starts a command. The promise resolves when it runs; {@link Execution.result} when it is over. */
+  /**
+   * Starts a command. The promise resolves when it runs; {@link Execution.result} when it is over. What it leaves running
+   * in the background holds nobody up and runs on; what that prints later is read to nowhere, slowly where it is much,
+   * and only until this engine stops: after that a line that it prints ends it (SIGPIPE). A server that is to outlive
+   * this one belongs on a file: `server >log 2>&1 &`.
+   */
   exec(id: string, spec: ExecSpec): Promise<Execution>;
 
   /** The bytes of a file. @throws not_found, or invalid_input for a directory */

@@ -1,30 +1,21 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { readFile, rm, writeFile } from "node:fs/promises";
+import type { Socket } from "node:net";
 import { basename, join, posix } from "node:path";
-import type { Readable, Writable } from "node:stream";
-import { finished } from "node:stream/promises";
+import type { Readable } from "node:stream";
 import { OpenComputerError } from "../../errors";
 import type { ExecSpec, Execution } from "../engine";
 import { COMMAND_ENV } from "./command";
 import { type ContainerDeps, isRunning } from "./container";
 import { execProcess, homeOf, hostUser } from "./exec-process";
-import { type ExecReports, readReports, type StartReport } from "./exec-reports";
-import { feed, type OutputStream, outputStream } from "./exec-streams";
+import { readReports, type StartReport } from "./exec-reports";
+import { feed } from "./exec-streams";
+import { type Front, supervise } from "./exec-supervision";
 
 const START_TIMEOUT_MS = 30_000;
-const SIGKILL = 9;
-
-/** The runtime's process that stands for a command on the host. */
-interface Front {
-  readonly reports: ExecReports;
-  readonly exited: Promise<void>;
-  readonly stdin: Writable | null;
-  readonly stdout: Readable;
-  readonly stderr: Readable;
-  /** Ends the front; the command inside runs on. */
-  end(): void;
-}
+/** What the runtime or the launcher has to say about a start that failed is there at once. */
+const LAST_WORDS_MS = 1_000;
 
 /**
  * Starts a command in the container of `dir`; see {@link ExecSpec}.
@@ -60,7 +51,7 @@ async function startFront(deps: ContainerDeps, id: string, call: string, spec: E
     await writeFile(`${call}.json`, description, { mode: 0o600 });
     // Spawned as it is: execa hands no descriptors of ours on. What the runtime itself says goes to stderr.
     const child = spawn(runtime.path, runtime.execArgs(id, `${call}.json`, `${call}.pid`), {
-      stdio: [spec.stdin ? "pipe" : "ignore", "ignore", err.writeEnd, "pipe", out.writeEnd, err.writeEnd],
+      stdio: [spec.stdin ? "pipe" : "ignore", "ignore", err.otherWriteEnd, "pipe", out.writeEnd, err.writeEnd],
       env: COMMAND_ENV,
     });
     const exited = new Promise<void>((resolve) => {
@@ -69,7 +60,8 @@ async function startFront(deps: ContainerDeps, id: string, call: string, spec: E
     });
     const reports = readReports(child.stdio[3] as Readable, exited);
     const end = () => child.kill("SIGKILL");
-    return { reports, exited, stdin: child.stdin, stdout: out.source, stderr: err.source, end };
+    const abandon = (source: Socket) => deps.abandoned.take(id, source);
+    return { reports, exited, stdin: child.stdin, stdout: out.source, stderr: err.source, end, abandon };
   } finally {
     await Promise.all([out.handedOver(), err.handedOver()]);
   }
@@ -81,55 +73,31 @@ async function withLimit(started: Promise<StartReport>, end: () => void): Promis
 }
 
 async function startError(report: StartReport, dir: string, spec: ExecSpec, front: Front): Promise<OpenComputerError> {
-  let said = "";
-  for await (const chunk of front.stderr) said = `${said}${chunk}`.slice(-2000);
-  front.stdout.destroy();
+  const said = await lastWords(front);
   if (report.kind === "no-directory") return noDirectory(spec);
   if (await isRunning(dir)) return new OpenComputerError("internal", `cannot start the command: ${said.trim()}`);
   return new OpenComputerError("gone", `sandbox ${basename(dir)} is not running`);
+}
+
+/** Does not wait for the end: whatever is inside may hold the pipe open, or print without end. */
+async function lastWords({ stdout, stderr }: Front): Promise<string> {
+  stdout.destroy();
+  let said = "";
+  const timer = setTimeout(() => stderr.destroy(), LAST_WORDS_MS);
+  try {
+    for await (const chunk of stderr) said = `${said}${chunk}`.slice(-2000);
+  } catch {
+    // It was cut off.
+  } finally {
+    clearTimeout(timer);
+  }
+  return said;
 }
 
 function noDirectory({ cwd, user }: ExecSpec): OpenComputerError {
   const place = JSON.stringify(cwd ?? homeOf(user));
   const message = `the working directory ${place} is not a directory that user ${user} can enter in this sandbox`;
   return new OpenComputerError("invalid_input", message, { details: { cwd } });
-}
-
-/** Watches over a running command until it is over, by itself or by timeout or signal. */
-function supervise(front: Front, spec: ExecSpec, signal: (signal: number) => Promise<void>): Execution {
-  const stdout = outputStream(front.stdout);
-  const stderr = outputStream(front.stderr);
-  let timedOut = false;
-  let sent = 0;
-  const kill = async (number: number) => {
-    sent = number;
-    await signal(number);
-  };
-  const abort = () => void kill(SIGKILL);
-  const expire = () => {
-    timedOut = true;
-    abort();
-  };
-  const timer = spec.timeoutMs > 0 ? setTimeout(expire, spec.timeoutMs) : undefined;
-  spec.signal?.addEventListener("abort", abort, { once: true });
-  if (spec.signal?.aborted) abort();
-  const result = front.reports.ended.then(async (code) => {
-    clearTimeout(timer);
-    spec.signal?.removeEventListener("abort", abort);
-    await settle(front, [stdout, stderr]);
-    const signalled = timedOut || code === null || (sent > 0 && code === 128 + sent);
-    return { exitCode: signalled ? -1 : code, timedOut };
-  });
-  return { stdout: stdout.output, stderr: stderr.output, result, kill };
-}
-
-/** The command is over: hands on what it wrote, then lets go, also of what it left running in the background. */
-async function settle(front: Front, streams: readonly OutputStream[]): Promise<void> {
-  await Promise.all(streams.map((stream) => stream.drained()));
-  front.end();
-  for (const stream of streams) stream.end();
-  await front.exited;
-  await Promise.all(streams.map((stream) => finished(stream.output).catch(() => undefined)));
 }
 
 /** Signals the whole group of a command: its launcher leads it. */

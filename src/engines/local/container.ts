@@ -2,6 +2,7 @@ import { mkdir, rm, rmdir, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { z } from "zod";
 import { OpenComputerError } from "../../errors";
+import type { AbandonedOutput } from "./abandoned-output";
 import { cgroupsPath, removeCgroups } from "./cgroup";
 import type { LocalHome } from "./home";
 import type { HostFacts } from "./host-facts";
@@ -18,10 +19,12 @@ import type { Runtime } from "./runtime";
 export interface ContainerDeps {
   readonly home: LocalHome;
   readonly runtime: Runtime;
+  /** Those for build steps, or those for sandboxes. */
   readonly facts: HostFacts;
   readonly layers: LayerStore;
   readonly networks: NetworkPool;
   readonly pipes: OutputPipes;
+  readonly abandoned: AbandonedOutput;
   readonly limitSwap: boolean;
   readonly uuidNull: boolean;
   readonly openFiles: number;

@@ -5,14 +5,22 @@ import { finished } from "node:stream/promises";
 export interface OutputStream {
   /** What the reader gets; it ends when the command's output does, or when {@link OutputStream.end} is called. */
   readonly output: PassThrough;
-  /** Ends when all that came has been handed on and nothing came for a while, or when the source ends. */
-  drained(): Promise<void>;
-  /** Ends the output, whether or not somebody still holds the source open. */
+  /**
+   * To be called when the command is over. Ends when all that it wrote has been handed on: at the end of the source, or
+   * when nothing came for a while; and where something in the background keeps on writing, after {@link CAUGHT_UP_MS}, or
+   * for a reader that is slow after as much as a pipe can hold. Or when the signal fires.
+   */
+  drained(signal: AbortSignal): Promise<void>;
+  /** Ends the output. The source stays open. */
   end(): void;
 }
 
 const QUIET_MS = 200;
+/** How long a reader that takes all that comes gets more, so that what the command wrote itself is surely among it. */
+const CAUGHT_UP_MS = 1_000;
 const CHECK_MS = 25;
+/** The most that anybody but the host's root may make a pipe hold. */
+const MAX_PIPE_BYTES = 1024 * 1024;
 
 /** Hands a command's output on. */
 export function outputStream(source: Readable): OutputStream {
@@ -31,20 +39,23 @@ export function outputStream(source: Readable): OutputStream {
   const end = () => {
     source.unpipe(output);
     output.end();
-    source.destroy();
   };
   // A source that breaks off ends its output, too; pipe() alone would leave the reader waiting.
   void ended.then(end);
   return {
     output,
     end,
-    async drained() {
-      let quietSince = Date.now();
+    async drained(signal) {
+      const enough = received + source.readableLength + MAX_PIPE_BYTES;
       let seen = received;
-      while (!over && Date.now() - quietSince < QUIET_MS) {
+      let [quietMs, caughtUpMs] = [0, 0];
+      while (!over && !signal.aborted && !output.destroyed && received < enough) {
+        if (quietMs >= QUIET_MS || caughtUpMs >= CAUGHT_UP_MS) return;
         await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, CHECK_MS))]);
-        const idle = seen === received && source.readableLength === 0 && output.readableLength === 0;
-        if (!idle) quietSince = Date.now();
+        const isCaughtUp = source.readableLength === 0 && output.readableLength === 0;
+        // Looks are counted, not time: in the time of a process that was held up, nothing was read.
+        if (isCaughtUp) caughtUpMs += CHECK_MS;
+        quietMs = isCaughtUp && seen === received ? quietMs + CHECK_MS : 0;
         seen = received;
       }
     },

@@ -13,6 +13,8 @@ export interface LocalHome {
   readonly sandboxes: string;
   /** Files of the host that containers see read-only at /.oc. */
   readonly shared: string;
+  /** Files of the host that only build steps see; mounted one by one. */
+  readonly stepFiles: string;
   /** Mount points of merged file systems, in a place that root-inside can traverse to. */
   readonly merged: string;
   /** Process descriptions and pid files of running commands. */
@@ -33,6 +35,7 @@ export function localHome(root: string): LocalHome {
     active: join(root, "active"),
     sandboxes: join(root, "sandboxes"),
     shared: join(root, "shared"),
+    stepFiles: join(root, "step-files"),
     merged: join(run, "merged"),
     execs: join(run, "exec"),
     runtimes: join(run, "runtime"),

@@ -1,4 +1,4 @@
-import { access, chmod, copyFile, mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
+import { access, chmod, copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { InitBinary } from "./binaries";
 import type { BindMount } from "./oci-spec";
@@ -6,6 +6,10 @@ import type { BindMount } from "./oci-spec";
 /**
  * What containers get to know of their host: resolver, certificates, proxies and package mirrors. It is mounted or
  * passed as environment, never written into a layer, because it belongs to this machine and not to the image.
+ *
+ * An address with user information (`https://user:password@mirror/`) is a secret of the host: build steps get it, because
+ * they install from there, and sandboxes do not, because what runs in them is nobody's friend. They go without that
+ * variable, and without the source list that holds it. Every `@` is taken for the end of user information.
  */
 export interface HostFacts {
   /** Environment that every command has, unless somebody sets it otherwise. */
@@ -17,9 +21,17 @@ export interface HostFacts {
   readonly init: readonly string[];
 }
 
+/** The facts by who gets to know them. */
+export interface HostKnowledge {
+  readonly forSteps: HostFacts;
+  readonly forSandboxes: HostFacts;
+}
+
 export interface HostFactsInput {
   /** Directory that containers see read-only at {@link INSIDE}. */
   readonly shared: string;
+  /** Directory of what is mounted into build steps only. */
+  readonly stepFiles: string;
   readonly hostEnv: Readonly<Record<string, string | undefined>>;
   readonly init: InitBinary;
   /** Root directory of the base layer. */
@@ -43,15 +55,29 @@ const CA_BUNDLES = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca
 const PUBLIC_RESOLVERS = "nameserver 1.1.1.1\nnameserver 8.8.8.8\n";
 
 /** Gathers the facts and fills the shared directory; called at each start of the engine. */
-export async function gatherHostFacts(input: HostFactsInput): Promise<HostFacts> {
+export async function gatherHostFacts(input: HostFactsInput): Promise<HostKnowledge> {
   await mkdir(input.shared, { recursive: true, mode: 0o755 });
+  await mkdir(input.stepFiles, { recursive: true, mode: 0o700 });
   await replaceFile(input.init.path, join(input.shared, "init"), 0o755);
-  return {
+  const forSteps: HostFacts = {
     env: { ...passedOn(input.hostEnv), ...(await certificates(input)) },
     resolvConf: await resolver(),
     binds: [{ source: input.shared, destination: INSIDE, readonly: true }, ...(await aptSources(input))],
     init: [`${INSIDE}/init`, ...input.init.args],
   };
+  return { forSteps, forSandboxes: await withoutSecrets(forSteps, input) };
+}
+
+async function withoutSecrets(facts: HostFacts, { hostEnv, stepFiles }: HostFactsInput): Promise<HostFacts> {
+  const env = Object.fromEntries(Object.entries(facts.env).filter(([, value]) => !holdsUserInfo(value)));
+  const sources = hostEnv["OPENCOMPUTER_APT_SOURCES"];
+  if (!sources || !holdsUserInfo(await readFile(sources, "utf8"))) return { ...facts, env };
+  return { ...facts, env, binds: facts.binds.filter(({ source }) => !source.startsWith(`${stepFiles}/`)) };
+}
+
+/** Of a source list, comments do not count. */
+function holdsUserInfo(text: string): boolean {
+  return /^(?!\s*#).*@/m.test(text);
 }
 
 /** A `resolv.conf` without resolvers that only the host itself reaches. */
@@ -91,17 +117,19 @@ async function resolver(): Promise<string> {
 }
 
 /** The host's source list in place of one of the image's, an empty file in place of all others. */
-async function aptSources({ shared, hostEnv, baseRoot }: HostFactsInput): Promise<BindMount[]> {
+async function aptSources({ shared, stepFiles, hostEnv, baseRoot }: HostFactsInput): Promise<BindMount[]> {
+  // Everybody sees what is shared.
+  await rm(join(shared, "apt-sources"), { force: true });
   const wanted = hostEnv["OPENCOMPUTER_APT_SOURCES"];
   if (!wanted) return [];
   const [list, deb822] = APT_PLACEHOLDERS;
   const place = wanted.endsWith(".sources") ? deb822 : list;
-  await replaceFile(wanted, join(shared, "apt-sources"), 0o644);
-  await writeFile(join(shared, "empty"), "");
+  await replaceFile(wanted, join(stepFiles, "apt-sources"), 0o644);
+  await writeFile(join(stepFiles, "empty"), "");
   const others = await readdir(join(baseRoot, "etc/apt/sources.list.d")).catch(() => []);
   const all = new Set([...APT_PLACEHOLDERS, ...others.map((name) => `etc/apt/sources.list.d/${name}`)]);
   return [...all].map((path) => ({
-    source: join(shared, path === place ? "apt-sources" : "empty"),
+    source: join(stepFiles, path === place ? "apt-sources" : "empty"),
     destination: `/${path}`,
     readonly: true,
   }));

@@ -2,13 +2,14 @@ import { readdir, readFile, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { OpenComputerError } from "../../errors";
 import type { Engine, EngineInfo, StartOptions } from "../engine";
+import { createAbandonedOutput } from "./abandoned-output";
 import { type BaseLayer, ensureBaseLayer } from "./base-layer";
 import { type Binaries, findBinaries, type RuntimeBinary, searchDirs } from "./binaries";
 import { buildImage, planBuild } from "./build";
 import { accountsSwap, removeCgroupRoot } from "./cgroup";
 import { type ContainerDeps, endContainer } from "./container";
 import { type LocalHome, localHome, makeHome } from "./home";
-import { gatherHostFacts } from "./host-facts";
+import { gatherHostFacts, type HostFacts } from "./host-facts";
 import { createLayerStore } from "./layer-store";
 import { unmountBelow } from "./mounts";
 import { createNetworkPool, type NetworkPool } from "./network";
@@ -81,7 +82,9 @@ export function createLocalEngine(options: LocalEngineOptions): Engine {
     async stop() {
       const engine = started;
       started = undefined;
-      if (engine) await leaveHost(engine.deps.home, engine.deps.networks);
+      if (!engine) return;
+      engine.deps.abandoned.close();
+      await leaveHost(engine.deps.home, engine.deps.networks);
     },
   };
 }
@@ -93,8 +96,8 @@ async function startEngine(options: LocalEngineOptions, start: StartOptions): Pr
   const networks = createNetworkPool(home.root);
   await makeHome(home);
   try {
-    const { deps, base } = await prepare(options, start, { home, binaries, networks });
-    const sandboxes = createSandboxes(deps);
+    const { deps, forSandboxes, base } = await prepare(options, start, { home, binaries, networks });
+    const sandboxes = createSandboxes({ ...deps, facts: forSandboxes });
     await reconcile(deps, sandboxes, new Set(start.knownSandboxes));
     return { deps, base, binary: binaries.runtime, sandboxes, files: createSandboxFiles(sandboxes.exec) };
   } catch (error) {
@@ -113,23 +116,27 @@ async function prepare(
   { cacheDir, hostEnv, base: source }: LocalEngineOptions,
   { onProgress, signal }: StartOptions,
   { home, binaries, networks }: Groundwork,
-): Promise<{ deps: ContainerDeps; base: BaseLayer }> {
+): Promise<{ deps: ContainerDeps; forSandboxes: HostFacts; base: BaseLayer }> {
   const uuidNull = await probeOverlay(home);
   const layers = createLayerStore(home);
   const base = await ensureBaseLayer({ home, layers, source, cacheDir, hostEnv, onProgress, signal });
   const baseRoot = join(home.layers, layers.pathOf(base.digest));
+  const { shared, stepFiles } = home;
+  const init = binaries.init;
+  const { forSteps, forSandboxes } = await gatherHostFacts({ shared, stepFiles, hostEnv, init, baseRoot });
   const deps: ContainerDeps = {
     home,
     runtime: createRuntime(binaries.runtime, home.runtimes),
-    facts: await gatherHostFacts({ shared: home.shared, hostEnv, init: binaries.init, baseRoot }),
+    facts: forSteps,
     layers,
     networks,
     pipes: createOutputPipes(home.execs),
+    abandoned: createAbandonedOutput(),
     limitSwap: await accountsSwap(),
     uuidNull,
     openFiles: await openFilesLimit(),
   };
-  return { deps, base };
+  return { deps, forSandboxes, base };
 }
 
 /** Removes what a predecessor left that is in nobody's records; sandboxes that run and are known stay. */

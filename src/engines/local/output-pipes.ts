@@ -3,7 +3,6 @@ import { close, constants, fchown, open } from "node:fs";
 import { unlink } from "node:fs/promises";
 import { Socket } from "node:net";
 import { join } from "node:path";
-import type { Readable } from "node:stream";
 import { promisify } from "node:util";
 import { runCommand } from "./command";
 
@@ -18,10 +17,15 @@ export interface OutputPipes {
 }
 
 export interface OutputPipe {
-  readonly source: Readable;
+  readonly source: Socket;
   /** Descriptor to hand to a child. */
   readonly writeEnd: number;
-  /** Closes our copy of the write end; call it once the child has it. */
+  /**
+   * Leads into the same pipe, opened on its own. gVisor makes what it is given non-blocking, and a command that got the
+   * same opening by another number would see that: its writes would fail where the pipe is full.
+   */
+  readonly otherWriteEnd: number;
+  /** Closes our copies of the write ends; call it once the child has them. */
   handedOver(): Promise<void>;
 }
 
@@ -51,9 +55,15 @@ export function createOutputPipes(dir: string): OutputPipes {
 async function openPipe(name: string, owner: { uid: number; gid: number }): Promise<OutputPipe> {
   // The reading end first: without it, opening the other one waits.
   const readEnd = await openFile(name, constants.O_RDONLY | constants.O_NONBLOCK);
-  const writeEnd = await openFile(name, constants.O_WRONLY);
+  const [writeEnd, otherWriteEnd] = [
+    await openFile(name, constants.O_WRONLY),
+    await openFile(name, constants.O_WRONLY),
+  ];
   await chownFile(writeEnd, owner.uid, owner.gid);
   await unlink(name);
   const source = new Socket({ fd: readEnd, readable: true, writable: false });
-  return { source, writeEnd, handedOver: () => closeFile(writeEnd) };
+  const handedOver = async () => {
+    await Promise.all([closeFile(writeEnd), closeFile(otherWriteEnd)]);
+  };
+  return { source, writeEnd, otherWriteEnd, handedOver };
 }

@@ -4,6 +4,7 @@ import { PassThrough, Readable } from "node:stream";
 import { OpenComputerError } from "../../errors";
 import type { ExecSpec, Execution, FileEntry } from "../engine";
 import { LIST, MAKE_DIR, READ, REMOVE, SCRIPT_ERRORS, WRITE } from "./file-scripts";
+import { readAtMost } from "./read-at-most";
 
 /**
  * The files of a sandbox, through commands inside it: the host never follows a path that somebody in there chose. The
@@ -25,14 +26,28 @@ interface Call {
   readonly path: string;
   readonly args?: readonly string[];
   readonly stdin?: Readable;
-  readonly signal?: AbortSignal;
+  readonly signal: AbortSignal;
 }
 
-/** File operations over an engine's exec. */
+/** What a directory's entries may take: some hundred thousand names. */
+const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
+const MAX_ERROR_BYTES = 64 * 1024;
+/** Generous: of a file that streams, all of the streaming counts. */
+const LIMIT_MS = 3_600_000;
+/** A script whose input broke off removes what it began; one that somebody inside has stopped does not. */
+const CLEAN_UP_MS = 5_000;
+const SIGKILL = 9;
+
+/** File operations over an engine's exec; none takes longer than an hour. */
 export function createSandboxFiles(exec: Exec): SandboxFiles {
   const run = async (call: Call) => {
     const execution = await start(exec, call);
-    const [output, errors] = await Promise.all([collect(execution.stdout), collect(execution.stderr)]);
+    const end = () => void execution.kill(SIGKILL);
+    const [output, errors] = await Promise.all([
+      readAtMost(execution.stdout, MAX_OUTPUT_BYTES, end),
+      readAtMost(execution.stderr, MAX_ERROR_BYTES, end),
+    ]);
+    if (output === null || errors === null) throw tooMuch(call);
     await assertDone(execution, call, errors.toString("utf8"));
     return output;
   };
@@ -43,14 +58,19 @@ export function createSandboxFiles(exec: Exec): SandboxFiles {
       // The script takes the file only where this stands at its end: a write that broke off is no file.
       const seal = randomBytes(16).toString("hex");
       const stdin = sealed(content, seal);
-      const stop = () => stdin.destroy();
+      const late = lateAbort(stdin);
+      const stop = () => {
+        stdin.destroy();
+        late.arm();
+      };
       signal.addEventListener("abort", stop, { once: true });
       try {
-        // Without the signal: a script that is killed cannot clean up, one whose input ends early does.
-        await run({ id, script: WRITE, path, args: [seal], stdin });
+        // Not the caller's signal: a script that is killed cannot clean up, one whose input ends early does.
+        await run({ id, script: WRITE, path, args: [seal], stdin, signal: late.signal });
       } finally {
         signal.removeEventListener("abort", stop);
-        stop();
+        stdin.destroy();
+        late.dispose();
       }
     },
     async list(id, path, signal) {
@@ -70,30 +90,38 @@ async function start(exec: Exec, { id, script, path, args = [], stdin, signal }:
     const message = `${JSON.stringify(path)} is not a path in a sandbox; expected an absolute one such as /workspace/a`;
     throw new OpenComputerError("invalid_input", message);
   }
-  if (signal?.aborted) throw new OpenComputerError("aborted", `stopped before ${path} was touched`);
+  if (signal.aborted) throw new OpenComputerError("aborted", `stopped before ${path} was touched`);
   const argv = ["/bin/sh", "-c", script, "sh", path, ...args] as const;
-  const spec: ExecSpec = { argv, env: {}, cwd: "/", user: "root", timeoutMs: 0 };
-  return exec(id, { ...spec, ...(stdin ? { stdin } : {}), ...(signal ? { signal } : {}) });
+  const spec: ExecSpec = { argv, env: {}, cwd: "/", user: "root", timeoutMs: LIMIT_MS, signal };
+  return exec(id, { ...spec, ...(stdin ? { stdin } : {}) });
 }
 
 async function assertDone(execution: Execution, call: Call, errors: string): Promise<void> {
-  const { exitCode } = await execution.result;
+  const { exitCode, timedOut } = await execution.result;
   if (exitCode === 0) return;
-  if (call.signal?.aborted) throw new OpenComputerError("aborted", `stopped while working on ${call.path}`);
+  if (timedOut) throw new OpenComputerError("timeout", `${call.path}: not done within ${LIMIT_MS / 60_000} minutes`);
+  if (call.signal.aborted) throw new OpenComputerError("aborted", `stopped while working on ${call.path}`);
   const known = SCRIPT_ERRORS[exitCode];
   if (known) throw new OpenComputerError(known.code, `${call.path} ${known.message}`, { details: { path: call.path } });
   if (exitCode === -1) throw new OpenComputerError("gone", `sandbox ${call.id} ended while ${call.path} was worked on`);
   throw new OpenComputerError("invalid_input", `cannot do this with ${call.path}: ${errors.trim()}`);
 }
 
+function tooMuch({ id, path }: Call): OpenComputerError {
+  const allowed = `at most ${MAX_OUTPUT_BYTES} bytes of entries and ${MAX_ERROR_BYTES} of messages are taken`;
+  return new OpenComputerError("invalid_input", `sandbox ${id} had too much to say about ${path}: ${allowed}`);
+}
+
 /** Resolves once the script has found the file: it says so in one line before the bytes. */
 async function readFile(exec: Exec, call: Call): Promise<Readable> {
   const execution = await start(exec, call);
-  const errors = collect(execution.stderr);
+  const errors = readAtMost(execution.stderr, MAX_ERROR_BYTES, () => void execution.kill(SIGKILL));
   const chunks = execution.stdout[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
   const first = await chunks.next();
   if (first.done) {
-    await assertDone(execution, call, (await errors).toString("utf8"));
+    const said = await errors;
+    if (said === null) throw tooMuch(call);
+    await assertDone(execution, call, said.toString("utf8"));
     throw new OpenComputerError("internal", `nothing came from ${call.path}`);
   }
   return Readable.from(fileBytes(first.value, chunks, execution, call), { objectMode: false });
@@ -112,7 +140,7 @@ async function* fileBytes(
     over = true;
     await assertDone(execution, call, "the file could not be read to its end");
   } finally {
-    if (!over) await execution.kill(9);
+    if (!over) await execution.kill(SIGKILL);
   }
 }
 
@@ -125,6 +153,31 @@ function sealed(content: Readable, seal: string): Readable {
   content.on("end", () => output.end(seal));
   content.pipe(output, { end: false });
   return output;
+}
+
+interface LateAbort {
+  readonly signal: AbortSignal;
+  /** Lets the time run; so does input that breaks off. */
+  arm(): void;
+  dispose(): void;
+}
+
+/** Fires when a script had its time to clean up. */
+function lateAbort(stdin: Readable): LateAbort {
+  const controller = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const arm = () => {
+    timer ??= setTimeout(() => controller.abort(), CLEAN_UP_MS);
+  };
+  const closed = () => {
+    if (!stdin.readableEnded) arm();
+  };
+  stdin.once("close", closed);
+  const dispose = () => {
+    stdin.off("close", closed);
+    clearTimeout(timer);
+  };
+  return { signal: controller.signal, arm, dispose };
 }
 
 function parseEntries(dir: string, output: string): FileEntry[] {
@@ -140,10 +193,4 @@ function parseEntry(dir: string, line: string): FileEntry {
   const [type = "", size = ""] = line.split(" ", 2);
   const name = line.slice(type.length + size.length + 2);
   return { name, path: posix.join(dir, name), isDir: type === "d", sizeBytes: Number(size) };
-}
-
-async function collect(stream: Readable): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of stream) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks);
 }

@@ -4,6 +4,7 @@ import { type LayerJob, stepError } from "./build-layer";
 import type { ContainerDeps } from "./container";
 import { execInContainer } from "./container-exec";
 import { createLineSplitter } from "./line-splitter";
+import { readAtMost } from "./read-at-most";
 import type { StepCommand, StepContext } from "./steps/step-context";
 
 interface StepContainer {
@@ -15,6 +16,8 @@ interface StepContainer {
 
 /** How many lines of output stand in the error of a failed step. */
 const LAST_LINES = 20;
+/** What a command of ours may answer. */
+const MAX_ANSWER_BYTES = 64 * 1024;
 
 /** Lets a step work in its container, its output going to the build log. */
 export function createStepContext(container: StepContainer): StepContext {
@@ -47,11 +50,11 @@ export function createStepContext(container: StepContainer): StepContext {
     async ask(argv, stdin) {
       const execution = await start(container, { argv, ...(stdin ? { stdin } : {}) });
       readLines(execution.stderr, (line) => keep(line, "stderr"));
-      const said: Buffer[] = [];
-      for await (const chunk of execution.stdout) said.push(chunk as Buffer);
+      const said = await readAtMost(execution.stdout, MAX_ANSWER_BYTES, () => void execution.kill(9));
       const { exitCode } = await execution.result;
+      if (said === null) throw stepError(job, `${argv[0]} printed more than ${MAX_ANSWER_BYTES} bytes`, -1, lastLines);
       if (exitCode !== 0) throw fail(argv[0], exitCode);
-      return Buffer.concat(said).toString("utf8");
+      return said.toString("utf8");
     },
   };
   return context;

@@ -1,5 +1,8 @@
-import { expect, test } from "vitest";
-import { reachableResolvers } from "../../../src/engines/local/host-facts";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { gatherHostFacts, reachableResolvers } from "../../../src/engines/local/host-facts";
 
 test.each([
   ["an ordinary one stays", "search a.b\nnameserver 10.0.0.1\n", "search a.b\nnameserver 10.0.0.1\n"],
@@ -8,4 +11,48 @@ test.each([
   ["nothing at all", "", "nameserver 1.1.1.1\nnameserver 8.8.8.8\n"],
 ])("resolvers: %s", (_, host, inside) => {
   expect(reachableResolvers(host)).toBe(inside);
+});
+
+describe("secrets of the host", () => {
+  let dir: string;
+  beforeEach(() => {
+    dir = mkdtempSync(join(tmpdir(), "oc-facts-"));
+    writeFileSync(join(dir, "init"), "");
+  });
+  afterEach(() => rmSync(dir, { recursive: true }));
+
+  const gather = (hostEnv: Record<string, string>) =>
+    gatherHostFacts({
+      shared: join(dir, "shared"),
+      stepFiles: join(dir, "step-files"),
+      hostEnv,
+      init: { path: join(dir, "init"), args: [] },
+      baseRoot: dir,
+    });
+
+  test.each([
+    ["a proxy", "HTTPS_PROXY", "http://me:secret@proxy:3128", true],
+    ["a proxy without a scheme", "http_proxy", "me:secret@proxy:3128", true],
+    ["a password with everything", "PIP_INDEX_URL", "https://me:se/cr#et@pip/simple", true],
+    ["the second of two mirrors", "PIP_EXTRA_INDEX_URL", "https://one/simple https://token@two/simple", true],
+    ["an open mirror", "npm_config_registry", "https://registry.example/npm/", false],
+    ["no proxy", "NO_PROXY", "localhost,.example", false],
+  ])("%s", async (_, name, value, isSecret) => {
+    const { forSteps, forSandboxes } = await gather({ [name]: value });
+    expect(forSteps.env[name]).toBe(value);
+    expect(Object.values(forSandboxes.env).includes(value)).toBe(!isSecret);
+  });
+
+  test.each([
+    ["deb https://me:secret@mirror/debian stable main\n", true],
+    ["# ask admin@example\ndeb https://mirror/debian stable main\n", false],
+  ])("source list %j", async (list, isSecret) => {
+    writeFileSync(join(dir, "list"), list);
+    const { forSteps, forSandboxes } = await gather({ OPENCOMPUTER_APT_SOURCES: join(dir, "list") });
+    const has = (facts: typeof forSteps) =>
+      facts.binds.some(({ destination }) => destination === "/etc/apt/sources.list");
+    expect([has(forSteps), has(forSandboxes)]).toEqual([true, !isSecret]);
+    const shared = readdirSync(join(dir, "shared")).map((name) => readFileSync(join(dir, "shared", name), "utf8"));
+    expect(shared.join()).not.toContain("mirror");
+  });
 });

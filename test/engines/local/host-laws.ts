@@ -56,6 +56,15 @@ export function hostLaws(local: LocalUnderTest, registry: () => RegistryFixture)
       await bench.engine.destroySandbox(other);
     });
 
+    test("a build step knows the passwords of mirrors, a sandbox does not", async () => {
+      await bench.build([run("case $GOPROXY in *hunter2*) ;; *) exit 1; esac")]);
+      for (const user of ["sandbox", "root"] as const) {
+        const seen = await bench.sh(id, "env; cat /proc/1/environ; grep -rs hunter2 /.oc /etc/apt", { user });
+        expect(seen.stdout).toContain("PATH=");
+        expect(seen.stdout).not.toContain("hunter2");
+      }
+    });
+
     test("limits stand in the control groups", () => {
       const read = (controller: string, file: string) =>
         readFileSync(`/sys/fs/cgroup/${controller}/opencomputer/${id}/${file}`, "utf8").trim();

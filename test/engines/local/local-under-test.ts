@@ -38,6 +38,7 @@ export class LocalUnderTest {
       OPENCOMPUTER_APT_SOURCES: this.registry().aptSourcesFile,
       PIP_INDEX_URL: this.registry().pipIndexUrl,
       PIP_TRUSTED_HOST: "10.213.0.1",
+      GOPROXY: "http://me:hunter2@10.213.0.1/go",
     };
     const hostEnv = { ...process.env, ...packages };
     const { home } = this;

@@ -182,6 +182,15 @@ long`,
       expect(await bench().engine.plan({ base: "base", steps })).toMatchObject({ cached: 0 });
     });
 
+    test("an image that answers without end fails its step", async () => {
+      const floods =
+        "rm /usr/bin/cat; printf '#!/bin/sh\\nexec head -c 300M /dev/zero\\n' > /usr/bin/cat; chmod 755 /usr/bin/cat";
+      await expect(bench().build([run(floods), env({ A: "1" })])).rejects.toMatchObject({
+        code: "build_failed",
+        message: expect.stringContaining("printed more than 65536 bytes"),
+      });
+    });
+
     test("empty steps are layers like others", async () => {
       const checkpoint = await bench().build([
         { type: "apt_install", args: { packages: [] } },

@@ -83,6 +83,11 @@ export function execLaws(under: EngineUnderTest): void {
       }
     });
 
+    test("a full pipe makes a command wait, on either output", async () => {
+      const ask = "import os; print([os.get_blocking(fd) for fd in (1, 2)])";
+      expect((await bench().run(id(), ["python3", "-c", ask])).stdout).toBe("[True, True]\n");
+    });
+
     test("much output arrives whole", async () => {
       const bytes = 20_000_000;
       const execution = await bench().engine.exec(id(), {
@@ -146,6 +151,30 @@ export function execLaws(under: EngineUnderTest): void {
       expect(Date.now() - started).toBeLessThan(4_000);
       expect(await alive("4713")).toBe("1");
       await bench().sh(id(), "pkill -f 'sleep 4713'", { user: "root" });
+    });
+
+    test("what prints without end in the background holds nobody up, and runs on", async () => {
+      const started = Date.now();
+      const script = "(while :; do echo x; sleep 0.05; echo 4714 >/dev/null; done) & echo done; exit 3";
+      const done = await bench().sh(id(), script);
+      expect(done).toMatchObject({ exitCode: 3, timedOut: false, stdout: expect.stringContaining("done\n") });
+      expect(Date.now() - started).toBeLessThan(6_000);
+      await bench().sh(id(), "sleep 0.5");
+      expect((await bench().sh(id(), "pkill -f '[e]cho 4714' && echo ended", { user: "root" })).stdout).toBe("ended\n");
+    });
+
+    test("what floods in the background holds nobody up either", async () => {
+      const started = Date.now();
+      expect(await bench().sh(id(), "yes 4715 & exit 3")).toMatchObject({ exitCode: 3, timedOut: false });
+      expect(Date.now() - started).toBeLessThan(6_000);
+      expect(await bench().sh(id(), "pkill -f '[y]es 4715'", { user: "root" })).toMatchObject({ exitCode: 0 });
+    });
+
+    test("a server left in the background may print after the command is over, as often as it likes", async () => {
+      const server = "for n in 1 2 3; do sleep 0.5; echo $n; echo $n >&2; done; echo lived > /tmp/lived";
+      expect(await bench().sh(id(), `(${server}) & echo begun`)).toMatchObject({ exitCode: 0, stdout: "begun\n" });
+      const { stdout } = await bench().sh(id(), "sleep 2.5; cat /tmp/lived");
+      expect(stdout).toBe("lived\n");
     });
 
     test("many at once", async () => {

@@ -1,5 +1,6 @@
 import { Readable } from "node:stream";
-import { describe, expect, test } from "vitest";
+import { setTimeout as pause } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { digestOf } from "../../../src/image/hash";
 import { type EngineUnderTest, useBench } from "./engine-under-test";
 
@@ -97,6 +98,51 @@ export function fileLaws(under: EngineUnderTest): void {
       expect(await stat("/home/sandbox/m/n")).toBe("sandbox 755");
       for (const _ of [1, 2]) await bench().engine.removeFile(id(), "/home/sandbox/m", bench().signal);
       expect((await bench().sh(id(), "ls -d m")).exitCode).not.toBe(0);
+    });
+
+    describe("in a sandbox that plays tricks", () => {
+      let tricked: string;
+      beforeAll(async () => {
+        tricked = await bench().sandbox();
+      });
+      afterAll(() => bench().engine.destroySandbox(tricked));
+      /** Puts a script in place of a program for as long as the attempt takes. */
+      const instead = async (program: string, script: string, attempt: () => Promise<unknown>) => {
+        const replace = `mv ${program} ${program}.kept; printf '#!/bin/sh\\n%s\\n' "$0" > ${program}; chmod 755 ${program}`;
+        await bench().run(tricked, ["sh", "-c", replace, script], { user: "root" });
+        await attempt();
+        await bench().sh(tricked, `mv -f ${program}.kept ${program}`, { user: "root" });
+      };
+
+      test.each([
+        ["more entries than a directory has", "/usr/bin/find", "exec head -c 300M /dev/zero"],
+        ["more messages than anybody reads", "/usr/bin/find", "exec head -c 300M /dev/zero >&2"],
+      ])("%s are not taken", async (_, program, script) => {
+        await instead(program, script, async () => {
+          const listing = bench().engine.listFiles(tricked, "/etc", bench().signal);
+          await expect(listing).rejects.toMatchObject({
+            code: "invalid_input",
+            message: expect.stringContaining("too much to say about /etc"),
+          });
+        });
+        expect(await bench().engine.listFiles(tricked, "/mnt", bench().signal)).toEqual([]);
+      });
+
+      test("a read whose messages never end fails", async () => {
+        await instead("/usr/bin/cat", "exec head -c 300M /dev/zero >&2", async () => {
+          await expect(bench().read(tricked, "/etc/passwd")).rejects.toMatchObject({ code: expect.any(String) });
+        });
+      });
+
+      test("a write that somebody inside has stopped ends when its caller gives up", async () => {
+        await instead("/usr/bin/cat", "kill -STOP $PPID $$", async () => {
+          const controller = new AbortController();
+          setTimeout(() => controller.abort(), 500);
+          const content = Readable.from([Buffer.from("x")]);
+          const writing = bench().engine.writeFile(tricked, "/tmp/stopped", content, controller.signal);
+          await expect(Promise.race([writing, pause(20_000)])).rejects.toMatchObject({ code: "aborted" });
+        });
+      });
     });
 
     const { signal } = new AbortController();
