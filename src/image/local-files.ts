@@ -153,7 +153,7 @@ function toSource({ file, label, sizeBytes }: FoundFile, digest: string): BlobSo
   return { digest, sizeBytes, label, file, open: () => createReadStream(file) };
 }
 
-function sortByPath(entries: readonly DirEntry[]): DirEntry[] {
-  const keyed = entries.map((entry) => ({ entry, bytes: Buffer.from(entry.path) }));
-  return keyed.sort((a, b) => Buffer.compare(a.bytes, b.bytes)).map(({ entry }) => entry);
+/** They come nearly sorted, so that few are compared. */
+function sortByPath(entries: DirEntry[]): DirEntry[] {
+  return entries.sort((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)));
 }

@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { type BigIntStats, type Dirent, lstatSync, readdirSync, readlinkSync, realpathSync, statSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { identityOf } from "./hash-batch.cjs";
 import { type IgnoreRules, readIgnoreRules } from "./ignore-rules";
 import type { DirEntry } from "./image-manifest";
@@ -179,6 +179,6 @@ function escapeBytes(name: Buffer): string {
   return name.toString("latin1").replace(/[^\x20-\x7e]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16)}`);
 }
 
-const labelOf = (walk: Walk, inTree: string) => (inTree === "" ? walk.label : join(walk.label, inTree));
+const labelOf = (walk: Walk, inTree: string) => joinPath(walk.label.replace(/(?<=.)\/$/, ""), inTree);
 const joinPath = (dir: string, name: string) => (dir === "" ? name : name === "" ? dir : `${dir}/${name}`);
 const parentOf = (path: string) => path.split("/").slice(0, -1).join("/");
