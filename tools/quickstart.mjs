@@ -1,4 +1,5 @@
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { ask, childEnv, runInForeground } from "./command.mjs";
@@ -12,6 +13,8 @@ import { pulumiEnvironment, STACK } from "./pulumi-environment.mjs";
 const STARTED = join(PROJECT, ".pulumi/started-server");
 /** Of what the CLI says to standard error, as much as its last message can have. */
 const KEPT_CHARACTERS = 10_000;
+/** Commands that keep an event log; the flag shows with PULUMI_DEBUG_COMMANDS. */
+const LOGGED = new Set(["up", "refresh", "destroy"]);
 const CONNECT = join(PROJECT, "dist/src/client/connect.js");
 const RUNNING_SERVER = join(PROJECT, "dist/src/client/running-server.js");
 const COMMAND_LINE = join(PROJECT, "dist/src/cli/main.js");
@@ -59,25 +62,37 @@ export function commandLine(...args) {
  * @throws Interruption where the user stopped it, also with a Ctrl-C that only the CLI saw: it reads the terminal raw.
  */
 export async function pulumi(...args) {
+  const folder = await mkdtemp(join(tmpdir(), "opencomputer-events-"));
+  const log = join(folder, "events.json");
   let said = "";
   const onStderr = (/** @type {string} */ text) => {
     said = (said + text).slice(-KEPT_CHARACTERS);
   };
-  const code = await runInForeground("pulumi", args, { cwd: PROJECT, env: pulumiEnvironment(), onStderr });
-  const ending = code === 0 ? "done" : explainFailure(said);
-  if (ending === "canceled") throw new Interruption("SIGINT");
-  if (ending === "locked") say("\nIf no other Pulumi works on this stack, unlock it: npm run pulumi -- cancel --yes");
-  return code;
+  try {
+    const logArgs = LOGGED.has(args[0] ?? "") ? ["--event-log", log] : [];
+    const code = await runInForeground("pulumi", [...args, ...logArgs], {
+      cwd: PROJECT,
+      env: { ...pulumiEnvironment(), PULUMI_DEBUG_COMMANDS: "true" },
+      onStderr,
+    });
+    const ending = code === 0 ? "done" : explainFailure(said, await readFile(log, "utf8").catch(() => ""));
+    if (ending === "canceled") throw new Interruption("SIGINT");
+    if (ending === "locked") say("\nIf no other Pulumi works on this stack, unlock it: npm run pulumi -- cancel --yes");
+    return code;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 /**
- * What the end of the CLI's messages means.
+ * Why the CLI failed.
  *
- * @param {string} said
+ * @param {string} said What it wrote to standard error.
+ * @param {string} events Its event log, JSON lines: a cancelled update is told on standard output, which is the user's.
  * @returns {"canceled" | "locked" | "failed"}
  */
-export function explainFailure(said) {
-  if (/\b(update|operation|refresh|destroy|preview) cancell?ed\b/i.test(said)) return "canceled";
+export function explainFailure(said, events) {
+  if (/"message":"update canceled\b/.test(events)) return "canceled";
   return /currently locked by/.test(said) ? "locked" : "failed";
 }
 

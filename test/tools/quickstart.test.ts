@@ -1,12 +1,14 @@
 import { expect, test } from "vitest";
 import { explainFailure } from "../../tools/quickstart.mjs";
 
+const canceled = '{"diagnosticEvent":{"prefix":"error: ","message":"update canceled\\n","severity":"error"}}';
+const locked = "error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end or …";
+
 test.each([
-  ["error: update canceled", "canceled"],
-  ["error: refresh canceled\n", "canceled"],
-  ["error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end or …", "locked"],
-  ["error: update failed", "failed"],
-  ["", "failed"],
-])("%s", (said, ending) => {
-  expect(explainFailure(said)).toBe(ending);
+  ["", canceled, "canceled"],
+  [locked, "", "locked"],
+  ["error: update failed", '{"diagnosticEvent":{"message":"update failed"}}', "failed"],
+  ["", "", "failed"],
+])("%s %s", (said, events, ending) => {
+  expect(explainFailure(said, events)).toBe(ending);
 });
