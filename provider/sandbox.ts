@@ -3,6 +3,7 @@ import type { SandboxInfo } from "../src/api/records";
 import { createSandboxFieldsSchema } from "../src/api/schemas";
 import { isOpenComputerError } from "../src/errors";
 import { toProblems } from "../src/image/manifest";
+import { inWords } from "../src/image/problem-words";
 import {
   type CheckResult,
   type CreateResult,
@@ -43,9 +44,9 @@ const REPLACING = ["snapshot", "envs", "metadata", "memoryMB", "cpuCount"] as co
 function check(_context: unknown, _olds: Properties, news: Properties): CheckResult {
   // What is unknown is checked when it is known: the engine calls check again before it creates anything.
   if (hasUnknown(news)) return { inputs: news, failures: [] };
-  const parsed = inputsSchema.safeParse(news);
+  const parsed = inputsSchema.safeParse(news, inWords);
   if (parsed.success) return { inputs: { ...news, ...parsed.data }, failures: [] };
-  const failures = toProblems(parsed.error).map(({ path, message }) => ({ property: path, reason: message }));
+  const failures = toProblems(parsed.error, news).map(({ path, message }) => ({ property: path, reason: message }));
   return { inputs: news, failures };
 }
 

@@ -5,6 +5,7 @@ import { assertNever, isOpenComputerError, OpenComputerError } from "../src/erro
 import { contentHash, sha256Hex, toCanonicalJson } from "../src/image/hash";
 import type { DirEntry, ImageManifest, Step } from "../src/image/image-manifest";
 import { manifestSchema, toProblems } from "../src/image/manifest";
+import { inWords } from "../src/image/problem-words";
 import { summariseStep } from "../src/image/step";
 import {
   type CheckResult,
@@ -61,9 +62,9 @@ function check(_context: unknown, olds: Properties, news: Properties): CheckResu
   const unknowns = Object.fromEntries(Object.entries(news).filter(([, value]) => hasUnknown(value)));
   const known = Object.fromEntries(Object.entries(news).filter(([key]) => !(key in unknowns)));
   const schema = "__manifest" in unknowns ? inputsSchema.partial({ __manifest: true }) : inputsSchema;
-  const parsed = schema.safeParse(known);
+  const parsed = schema.safeParse(known, inWords);
   if (parsed.success) return { inputs: { ...describeInputs(parsed.data, olds, news), ...unknowns }, failures: [] };
-  const failures = toProblems(parsed.error).map(({ path, message }) => ({
+  const failures = toProblems(parsed.error, known).map(({ path, message }) => ({
     property: path.replace(/^__manifest/, "image"),
     reason: message,
   }));

@@ -1,12 +1,11 @@
 import { resolve } from "node:path";
 import { invalidInput, type Problem } from "../errors";
 import { contentHash } from "./hash";
+import type { DirEntry, ImageManifest } from "./image-manifest";
 import type { LocalDirOptions } from "./local-dir-options";
 import { type BlobSource, type LocalFiles, openLocalFiles, toBlobSource } from "./local-files";
-
-import type { ImageManifest } from "./image-manifest";
 import { manifestSchema, toProblems } from "./manifest";
-import type { DirEntry } from "./image-manifest";
+import { inWords } from "./problem-words";
 import { toDirContent } from "./tree";
 
 /** What the program asked for; local files are read when the image is resolved, not before. */
@@ -163,8 +162,9 @@ export class Image {
     for (const source of resolved.flatMap(({ sources }) => sources)) blobs.set(source.digest, source);
     const steps = resolved.map(({ step }) => step);
     const memory = this.memoryMB === undefined ? {} : { builderMemoryMB: this.memoryMB };
-    const parsed = manifestSchema.safeParse({ base: "base", steps, ...memory });
-    if (!parsed.success) problems.push(...toProblems(parsed.error));
+    const input = { base: "base", steps, ...memory };
+    const parsed = manifestSchema.safeParse(input, inWords);
+    if (!parsed.success) problems.push(...toProblems(parsed.error, input));
     if (!parsed.success || problems.length > 0) throw invalidInput("the image", problems);
     return { manifest: parsed.data, contentHash: contentHash(parsed.data), findBlob: (digest) => blobs.get(digest) };
   }

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { invalidInput, type Problem } from "../errors";
 import type { ImageManifest } from "./image-manifest";
 import { manifestSchema, toProblems } from "./manifest";
+import { inWords } from "./problem-words";
 import { dirEntriesSchema } from "./step";
 import { toDirContent } from "./tree";
 
@@ -43,8 +44,9 @@ const inlineDirSchema = z.strictObject({
 export async function toCanonicalManifest(input: unknown, storeBytes: StoreBytes): Promise<ImageManifest> {
   const problems: Problem[] = [];
   const canonical = isRecord(input) ? await convertManifest(input, storeBytes, problems) : input;
-  const parsed = manifestSchema.safeParse(canonical);
-  if (!parsed.success) problems.push(...toProblems(parsed.error).map((problem) => toSenderPath(problem, input)));
+  const parsed = manifestSchema.safeParse(canonical, inWords);
+  if (!parsed.success)
+    problems.push(...toProblems(parsed.error, canonical).map((problem) => toSenderPath(problem, input)));
   if (parsed.success && problems.length === 0) return parsed.data;
   throw invalidInput("the image manifest", problems);
 }
@@ -69,14 +71,14 @@ async function convertStep(step: unknown, context: Context): Promise<unknown> {
 }
 
 async function convertFile(args: Fields, context: Context): Promise<Fields> {
-  const parsed = inlineFileSchema.safeParse(args);
-  if (!parsed.success) return withProblems(parsed.error, context, { path: args["path"], digest: PLACEHOLDER });
+  const parsed = inlineFileSchema.safeParse(args, inWords);
+  if (!parsed.success) return withProblems(parsed.error, args, context, { path: args["path"], digest: PLACEHOLDER });
   return { path: parsed.data.path, digest: await storeContent(parsed.data.content, `${context.at}.content`, context) };
 }
 
 async function convertDir(args: Fields, context: Context): Promise<Fields> {
-  const parsed = inlineDirSchema.safeParse(args);
-  if (!parsed.success) return withProblems(parsed.error, context, { path: args["path"], entries: [] });
+  const parsed = inlineDirSchema.safeParse(args, inWords);
+  if (!parsed.success) return withProblems(parsed.error, args, context, { path: args["path"], entries: [] });
   const entries: unknown[] = [];
   for (const [index, file] of parsed.data.files.entries()) {
     const digest = await storeContent(file.content, `${context.at}.files[${index}].content`, context);
@@ -100,8 +102,8 @@ async function storeContent(content: string, at: string, context: Context): Prom
   return await context.storeBytes(bytes);
 }
 
-function withProblems(error: z.ZodError, context: Context, args: Fields): Fields {
-  const found = toProblems(error);
+function withProblems(error: z.ZodError, input: Fields, context: Context, args: Fields): Fields {
+  const found = toProblems(error, input);
   context.problems.push(...found.map(({ path, message }) => ({ path: `${context.at}.${path}`, message })));
   return args;
 }

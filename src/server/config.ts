@@ -1,5 +1,7 @@
 import { z } from "zod";
-import { parseWith } from "../image/manifest";
+import { invalidInput } from "../errors";
+import { toProblems } from "../image/manifest";
+import { inWords } from "../image/problem-words";
 import { cacheHome, type PathInputs, serverHome } from "../paths";
 import { LOG_LEVELS, type LogLevel } from "./log";
 
@@ -54,8 +56,30 @@ const serverConfigSchema = z.strictObject({
  */
 export function readServerConfig(options: ServerOptions, inputs: PathInputs): ServerConfig {
   const said = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-  return parseWith(serverConfigSchema, { ...fromEnvironment(inputs), ...said }, "the server's configuration");
+  const input = { ...fromEnvironment(inputs), ...said };
+  const parsed = serverConfigSchema.safeParse(input, inWords);
+  if (parsed.success) return parsed.data;
+  const problems = toProblems(parsed.error, input).map((problem) => ({ ...problem, path: nameOf(problem.path, said) }));
+  throw invalidInput("the server's configuration", problems);
 }
+
+/** A setting by the name under which it was said: the option, else the variable. */
+function nameOf(path: string, said: object): string {
+  const [name = ""] = path.split("[");
+  return Object.hasOwn(said, name) ? path : (VARIABLES[name] ?? path);
+}
+
+const VARIABLES: Readonly<Record<string, string>> = {
+  home: "OPENCOMPUTER_HOME",
+  cacheDir: "OPENCOMPUTER_CACHE",
+  port: "OPENCOMPUTER_PORT",
+  allowedHosts: "OPENCOMPUTER_ALLOWED_HOSTS",
+  engine: "OPENCOMPUTER_ENGINE",
+  runtime: "OPENCOMPUTER_RUNTIME",
+  base: "OPENCOMPUTER_BASE",
+  stepTimeoutSeconds: "OPENCOMPUTER_STEP_TIMEOUT",
+  logLevel: "OPENCOMPUTER_LOG_LEVEL",
+};
 
 function fromEnvironment(inputs: PathInputs): Record<string, unknown> {
   const { env } = inputs;

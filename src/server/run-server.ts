@@ -2,7 +2,7 @@ import { chmod, mkdir } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Engine } from "../engines/engine";
-import { toErrorJson } from "../errors";
+import { isOpenComputerError, toErrorJson } from "../errors";
 import { version } from "../version";
 import { createApp } from "./app";
 import type { ServerConfig } from "./config";
@@ -52,7 +52,9 @@ export async function runServer(config: ServerConfig, makings: ServerMakings): P
   try {
     return await start(config, makings, undo);
   } catch (error) {
-    makings.log.fatal({ fatal: toErrorJson(error), err: error }, "the server cannot start");
+    // What is wrong with the machine or the setting is said by the message; a stack is for faults of ours.
+    const fault = isOpenComputerError(error) && error.code !== "internal" ? {} : { err: error };
+    makings.log.fatal({ fatal: toErrorJson(error), ...fault }, "the server cannot start");
     await undoAll(undo, makings.log);
     throw error;
   }

@@ -37,16 +37,20 @@ export async function buildImage(deps: ContainerDeps, baseDigest: string, reques
   try {
     const say = (step: number, type: string, message: string) => onLog({ step, type, message });
     if (plan.cached === count) {
-      say(0, "cache_hit", `all ${count} steps are built already`);
+      say(0, "cache_hit", count === 1 ? "the step is built already" : `all ${count} steps are built already`);
       return checkpointAfter(manifest.steps, [baseDigest, ...plan.keys]);
     }
-    say(0, "build", `building ${count} steps (${plan.cached} cached)`);
+    say(0, "build", `building ${toSteps(count)} (${plan.cached} cached)`);
     for (const index of manifest.steps.keys()) await passStep(deps, request, [baseDigest, ...plan.keys], index);
-    say(count + 1, "checkpoint", `checkpoint of ${count} steps is ready`);
+    say(count + 1, "checkpoint", `checkpoint of ${toSteps(count)} is ready`);
     return checkpointAfter(manifest.steps, [baseDigest, ...plan.keys]);
   } finally {
     unpin();
   }
+}
+
+function toSteps(count: number): string {
+  return count === 1 ? "1 step" : `${count} steps`;
 }
 
 /** What a sandbox starts from after these steps. */
