@@ -20,7 +20,7 @@ export async function checkRequirements(purpose = purposeOf(process.env)) {
   const checks = REQUIREMENTS.map(async (requirement) => ({
     name: requirement.name,
     what: requirement.what,
-    hint: toHint(requirement),
+    hint: toHint(requirement, purpose),
     required: requirement.neededFor.includes(purpose),
     ...(await requirement.check()),
   }));
@@ -38,11 +38,12 @@ export function purposeOf(env) {
 }
 
 /**
- * A clone gets most things by itself; who only has the package gets them by hand.
+ * A clone gets most of what it needs by itself; who only has the package gets it by hand.
  *
  * @param {Requirement} requirement
+ * @param {Purpose} purpose
  */
-function toHint({ hint, packages, provide }) {
+function toHint({ hint, packages, provide, neededFor }, purpose) {
   const isClone = existsSync(join(PROJECT, "tsconfig.build.json"));
-  return isClone && (packages || provide) ? `npm start gets it; by hand: ${hint}` : hint;
+  return isClone && neededFor.includes(purpose) && (packages || provide) ? `npm start gets it; by hand: ${hint}` : hint;
 }

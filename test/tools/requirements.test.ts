@@ -49,3 +49,10 @@ test("one message names all that is missing, what for and how to get it", () => 
     ].join("\n"),
   );
 });
+
+test("a clone is told that npm start gets what it needs, and nothing of the rest", async () => {
+  const hints = new Map((await checkRequirements("remote")).map(({ name, hint }) => [name, hint]));
+  expect(hints.get("Pulumi CLI")).toMatch(/^npm start gets it; /);
+  expect(hints.get("Node.js")).not.toContain("npm start");
+  expect(hints.get("runsc")).not.toContain("npm start");
+});
