@@ -1,6 +1,5 @@
 import { digestOf, toCanonicalJson } from "./hash";
-import type { ImageManifest } from "./image-manifest";
-import type { DirEntry } from "./image-manifest";
+import type { DirEntry, ImageManifest } from "./image-manifest";
 import { dirEntriesSchema, MAX_INLINE_ENTRIES } from "./step";
 
 /**

@@ -1,6 +1,6 @@
 import { buffer } from "node:stream/consumers";
-import { toCanonicalManifest } from "../../image/inline-manifest";
 import type { ImageManifest } from "../../image/image-manifest";
+import { toCanonicalManifest } from "../../image/inline-manifest";
 import { allDigests, namedDigests } from "../../image/tree";
 import type { OrgStore } from "../store/store";
 import { type BlobStore, blobMissing } from "./blob-store";
