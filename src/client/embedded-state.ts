@@ -19,7 +19,8 @@ export async function readEmbeddedState(home: string, signal?: AbortSignal): Pro
   const server = await findEmbedded(home, signal ? { signal } : {});
   if (server) return { kind: "running", server };
   const [pid, card] = [await findLockHolder(home), await readCard(home)];
-  if (pid !== undefined && pid !== card?.pid) {
+  // A process that was killed may hold its lock a moment longer than it lives.
+  if (pid !== undefined && pid !== card?.pid && isAlive(pid)) {
     const progress = await lastProgress(serverLogFile(home));
     return { kind: "starting", pid, ...(progress === undefined ? {} : { progress }) };
   }
