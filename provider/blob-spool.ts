@@ -10,11 +10,13 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
+import { homedir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import type { ImageManifest } from "../src/image/image-manifest";
 import type { BlobSource } from "../src/image/local-files";
 import { allDigests } from "../src/image/tree";
+import { cacheHome } from "../src/paths";
 
 /**
  * How the provider's process finds the bytes of files that the program's process hashed: one small file a digest, in the
@@ -85,4 +87,10 @@ function replaceFile(path: string, content: string | Uint8Array): void {
   const temporary = `${path}.${process.pid}.tmp`;
   writeFileSync(temporary, content, { mode: 0o600 });
   renameSync(temporary, path);
+}
+
+/** The spool of this machine's user. */
+export function spool(): BlobSpool {
+  const uid = process.geteuid?.() ?? -1;
+  return new BlobSpool(cacheHome({ env: process.env, uid, homeDir: homedir() }));
 }

@@ -1,8 +1,5 @@
-import { homedir } from "node:os";
 import type { Api } from "../src/api/contract";
-import { connect } from "../src/client/connect";
-import { cacheHome } from "../src/paths";
-import { BlobSpool } from "./blob-spool";
+import { spool } from "./blob-spool";
 import type { HandlerContext, Properties, ResourceHandlers, ResourceLog } from "./context";
 import { createEngineLog } from "./engine-log";
 
@@ -86,16 +83,16 @@ function apiFor(endpoint: Endpoint, log: ResourceLog): Promise<Api> {
   const key = JSON.stringify(endpoint);
   const known = apis.get(key);
   if (known !== undefined) return known;
-  const attempt = connect({ ...endpoint, onProgress: log.status, onWarning: log.warn });
+  const attempt = openConnection(endpoint, log);
   apis.set(key, attempt);
   attempt.catch(() => apis.delete(key));
   return attempt;
 }
 
-/** The spool of this machine's user. */
-export function spool(): BlobSpool {
-  const uid = process.geteuid?.() ?? -1;
-  return new BlobSpool(cacheHome({ env: process.env, uid, homeDir: homedir() }));
+/** The client is loaded when it is first needed: a preview talks to no server. */
+async function openConnection(endpoint: Endpoint, log: ResourceLog): Promise<Api> {
+  const { connect } = await import("../src/client/connect.js");
+  return connect({ ...endpoint, onProgress: log.status, onWarning: log.warn });
 }
 
 /** Pulumi's wire has no undefined: one would crash the provider's server. */

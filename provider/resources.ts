@@ -2,8 +2,8 @@ import * as pulumi from "@pulumi/pulumi";
 import { isOpenComputerError } from "../src/errors";
 import { type Image, isImage, type ResolvedImage } from "../src/image/image";
 import type { ImageManifest } from "../src/image/image-manifest";
+import { spool } from "./blob-spool";
 import { providerText } from "./dynamic";
-import { spool } from "./host";
 
 /** Inputs of a {@link Snapshot}. */
 export interface SnapshotArgs {
@@ -51,8 +51,7 @@ export class Snapshot extends pulumi.CustomResource {
   declare readonly createdAt: pulumi.Output<string>;
 
   constructor(name: string, args: SnapshotArgs, options?: pulumi.CustomResourceOptions) {
-    const outputs = ["contentHash", "snapshotId", "checkpointId", "status", "createdAt"];
-    const manifest = toManifest(`Snapshot ${name}`, args?.image);
+    const outputs = ["contentHash", "steps", "files", "snapshotId", "checkpointId", "status", "createdAt"];
     super(
       Snapshot.__pulumiType,
       name,
@@ -61,12 +60,8 @@ export class Snapshot extends pulumi.CustomResource {
         ...Object.fromEntries(outputs.map((key) => [key, undefined])),
         name: args.name,
         stepTimeoutSeconds: args.stepTimeoutSeconds,
-        // What check makes of the manifest is as secret as the manifest: Pulumi knows that by the names of inputs.
-        steps: manifest.apply(() => []),
-        files: manifest.apply(() => ({})),
-        __manifest: manifest,
-        __secret: pulumi.isSecret(manifest),
-        __urn: pulumi.createUrn(name, Snapshot.__pulumiType, options?.parent),
+        ...toManifestInputs(`Snapshot ${name}`, args?.image),
+        __urn: toUrn(Snapshot.__pulumiType, name, options?.parent),
       },
       // Outputs that only the server knows would show as removed in every plan that changes something.
       pulumi.mergeOptions({ hideDiffs: ["snapshotId", "checkpointId", "status", "createdAt"] }, options),
@@ -107,7 +102,7 @@ export class Sandbox extends pulumi.CustomResource {
   declare readonly status: pulumi.Output<string>;
 
   constructor(name: string, args: SandboxArgs = {}, options?: pulumi.CustomResourceOptions) {
-    const urn = pulumi.createUrn(name, Sandbox.__pulumiType, options?.parent);
+    const urn = toUrn(Sandbox.__pulumiType, name, options?.parent);
     super(
       Sandbox.__pulumiType,
       name,
@@ -117,17 +112,36 @@ export class Sandbox extends pulumi.CustomResource {
   }
 }
 
-/** The image's manifest, and a note for the provider's process where its files are. Unknown while the image is. */
-function toManifest(resource: string, image: unknown): pulumi.Output<ImageManifest> {
+/**
+ * The image's manifest, and a note for the provider's process where its files are. Unknown while the image is.
+ *
+ * An image that is at hand becomes plain inputs: each Output costs time, and a program may have hundreds of snapshots.
+ */
+function toManifestInputs(resource: string, image: unknown): Record<string, pulumi.Input<unknown>> {
   // pulumi.output would take an Image for a map of inputs and strip its methods: it is unwrapped by hand.
-  if (pulumi.Output.isInstance(image)) return image.apply((value) => note(resolveImage(resource, value)));
-  if (image instanceof Promise) return pulumi.output(image.then((value) => note(resolveImage(resource, value))));
-  return pulumi.output(note(resolveImage(resource, image)));
+  if (image instanceof Promise) return { __manifest: image.then((value) => note(resolveImage(resource, value))) };
+  if (!pulumi.Output.isInstance(image)) return { __manifest: note(resolveImage(resource, image)) };
+  const manifest = image.apply((value) => note(resolveImage(resource, value)));
+  return {
+    // What check makes of the manifest is as secret as the manifest: Pulumi knows that by the names of inputs.
+    steps: manifest.apply(() => []),
+    files: manifest.apply(() => ({})),
+    __manifest: manifest,
+    __secret: pulumi.isSecret(manifest),
+  };
 }
 
-async function note({ manifest, findBlob }: ResolvedImage): Promise<ImageManifest> {
-  if (!pulumi.runtime.isDryRun()) await spool().note(manifest, findBlob);
-  return manifest;
+function note({ manifest, findBlob }: ResolvedImage): ImageManifest | Promise<ImageManifest> {
+  if (pulumi.runtime.isDryRun()) return manifest;
+  return spool()
+    .note(manifest, findBlob)
+    .then(() => manifest);
+}
+
+/** The URN that the engine will give; without a parent it needs no Output. */
+function toUrn(type: string, name: string, parent: pulumi.Resource | undefined): pulumi.Input<string> {
+  if (parent !== undefined) return pulumi.createUrn(name, type, parent);
+  return `urn:pulumi:${pulumi.getStack()}::${pulumi.getProject()}::${type}::${name}`;
 }
 
 /** A mistake in the program is told as one: without a stack that leads into this package. */
