@@ -3,3 +3,5 @@ export { Sandbox, type SandboxArgs, Snapshot, type SnapshotArgs, type StepSummar
 export { isOpenComputerError, OpenComputerError } from "./errors";
 export { Image } from "./image/image";
 export type { ImageManifest } from "./image/image-manifest";
+export type { LocalDirOptions } from "./image/local-dir-options";
+export type { FileOptions } from "./image/place";

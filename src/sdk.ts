@@ -3,6 +3,8 @@ export type { FileInfo as EntryInfo, SandboxInfo, SnapshotInfo } from "./api/rec
 export { type ErrorCode, isOpenComputerError, OpenComputerError, type Problem } from "./errors";
 export { Image } from "./image/image";
 export type { ImageManifest } from "./image/image-manifest";
+export type { LocalDirOptions } from "./image/local-dir-options";
+export type { FileOptions } from "./image/place";
 export type { ConnectionOptions } from "./sdk/connection";
 export { type Exec, ExecTimeoutError, type ProcessResult, type RunOpts } from "./sdk/exec";
 export type { Filesystem } from "./sdk/filesystem";

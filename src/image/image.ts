@@ -1,10 +1,10 @@
-import { resolve } from "node:path";
 import { invalidInput, type Problem } from "../errors";
 import { contentHash } from "./hash";
 import type { DirEntry, ImageManifest } from "./image-manifest";
 import type { LocalDirOptions } from "./local-dir-options";
 import { type BlobSource, type LocalFiles, openLocalFiles, toBlobSource } from "./local-files";
 import { manifestSchema, toProblems } from "./manifest";
+import { type FileOptions, isExecutable, type LocalPath, type Place, toLocalPath, toPlace } from "./place";
 import { inWords } from "./problem-words";
 import { toDirContent } from "./tree";
 
@@ -14,27 +14,6 @@ type PendingStep =
   | { readonly type: "content"; readonly place: Place; readonly content: string | Uint8Array }
   | { readonly type: "local_file"; readonly place: Place; readonly local: LocalPath }
   | { readonly type: "local_dir"; readonly place: Place; readonly local: LocalPath; readonly options: LocalDirOptions };
-
-/** Where something goes in the image, and as what. */
-interface Place {
-  readonly path: string;
-  readonly mode?: string;
-  readonly owner?: string;
-}
-
-/** A path as the user wrote it, and what it means whatever the current directory is later. */
-interface LocalPath {
-  readonly label: string;
-  readonly path: string;
-}
-
-/** Whose the added files are in the image, and what may be done with them. */
-export interface FileOptions {
-  /** Permission bits, 0o640 or "0640"; directories that are added get x wherever they have r. Default: 0644, or 0755 for what is executable. */
-  readonly mode?: number | string;
-  /** `user`, `user:group`, `uid` or `uid:gid`. Default: the owner of the directory that the files are put into. */
-  readonly owner?: string;
-}
 
 /** An image that is fully known: its manifest, its identity, and where the bytes of its files are. */
 export interface ResolvedImage {
@@ -235,20 +214,6 @@ function toDirStep(place: Place, entries: readonly DirEntry[], sources: readonly
   const { args, tree } = toDirContent(placed);
   const step = { type: "add_dir", args: { ...place, ...args } };
   return { step, sources: tree ? [...sources, toBlobSource(tree.bytes, `the list of ${place.path}`)] : sources };
-}
-
-/** A mode that is given decides; then the local bit changes nothing, and so it must not change the identity. */
-function isExecutable({ mode }: Place, local: boolean): boolean {
-  return mode === undefined ? local : (Number.parseInt(mode, 8) & 0o100) !== 0;
-}
-
-function toPlace(path: string, { mode, owner }: FileOptions): Place {
-  const bits = typeof mode === "number" ? mode.toString(8).padStart(4, "0") : mode;
-  return { path, ...(bits === undefined ? {} : { mode: bits }), ...(owner === undefined ? {} : { owner }) };
-}
-
-function toLocalPath(label: string): LocalPath {
-  return { label, path: resolve(label) };
 }
 
 /** A copy that the caller cannot change afterwards; anything but an array, bytes or a map is left for the schema to refuse. */

@@ -19,17 +19,17 @@ describe("files", () => {
 
   it("writes, reads, lists, makes and removes", async () => {
     const bytes = new Uint8Array([0, 255, 10, 13]);
-    expect((await server.request("PUT", `${files}?path=/work/a%20b`, { body: bytes })).status).toBe(204);
-    const read = await server.request("GET", `${files}?path=/work/a+b`);
+    expect((await server.request("PUT", `${files}?path=/data/a%20b`, { body: bytes })).status).toBe(204);
+    const read = await server.request("GET", `${files}?path=/data/a+b`);
     expect(new Uint8Array(await read.arrayBuffer())).toEqual(bytes);
     expect(read.headers.get("content-type")).toBe("application/octet-stream");
-    expect((await server.request("POST", `${files}/mkdir?path=/work/sub`)).status).toBe(204);
-    expect(await (await server.request("GET", `${files}/list?path=/work`)).json()).toEqual([
-      { name: "a b", path: "/work/a b", isDir: false, size: 4 },
-      { name: "sub", path: "/work/sub", isDir: true, size: 0 },
+    expect((await server.request("POST", `${files}/mkdir?path=/data/sub`)).status).toBe(204);
+    expect(await (await server.request("GET", `${files}/list?path=/data`)).json()).toEqual([
+      { name: "a b", path: "/data/a b", isDir: false, size: 4 },
+      { name: "sub", path: "/data/sub", isDir: true, size: 0 },
     ]);
-    expect((await server.request("DELETE", `${files}?path=/work`)).status).toBe(204);
-    expect((await server.request("GET", `${files}?path=/work/a+b`)).status).toBe(404);
+    expect((await server.request("DELETE", `${files}?path=/data`)).status).toBe(204);
+    expect((await server.request("GET", `${files}?path=/data/a+b`)).status).toBe(404);
   });
 
   it("puts relative paths below the user's home, and takes an empty body", async () => {
