@@ -7,6 +7,7 @@ import type {
   ExecRequest,
   ExecResult,
   FileInfo,
+  ImagePlan,
   SandboxInfo,
   ServerInfo,
   SnapshotInfo,
@@ -53,6 +54,8 @@ export interface Api {
 export interface ServerApi extends Api {
   /** What answers, and what it builds on. */
   info(options?: CallOptions): Promise<ServerInfo>;
+  /** What a build of this image would do; nothing is built and no bytes are sent. */
+  plan(manifest: ImageManifest, options?: CallOptions): Promise<ImagePlan>;
   /** Removes layers and files that nothing needs. */
   collect(options?: CallOptions): Promise<Collected>;
   /**

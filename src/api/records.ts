@@ -88,6 +88,15 @@ export interface ServerInfo {
   readonly baseDigest: string;
 }
 
+/** Ours: what a build of an image would do. */
+export interface ImagePlan {
+  readonly contentHash: string;
+  /** One key a step: what the file system is after it, 64 hex digits. */
+  readonly keys: readonly string[];
+  /** How many steps, counted from the first, are built already. */
+  readonly cached: number;
+}
+
 /** Ours: what a collection removed. */
 export interface Collected {
   readonly layers: number;

@@ -19,6 +19,8 @@ export const routes = {
   snapshotLog: (name: string, from = 0) => `${routes.snapshot(name)}/log${from > 0 ? `?from=${from}` : ""}`,
   /** Ours: collect what nothing needs. */
   collect: "/gc",
+  /** Ours: `POST {image}` answers which steps are built already; nothing is built. */
+  plan: "/plan",
   /** Ours: engine, runtime, base, version. */
   info: "/info",
 } as const;

@@ -7,6 +7,7 @@ import type {
   ExecRequest,
   ExecResult,
   FileInfo,
+  ImagePlan,
   SandboxInfo,
   ServerInfo,
   SnapshotInfo,
@@ -131,6 +132,13 @@ export const serverInfoSchema = z.object({
   base: z.string(),
   baseDigest: z.string(),
 }) satisfies z.ZodType<ServerInfo>;
+
+/** Ours: what a build of an image would do. */
+export const imagePlanSchema = z.object({
+  contentHash: z.string(),
+  keys: z.array(z.string()),
+  cached: z.int().min(0),
+}) satisfies z.ZodType<ImagePlan>;
 
 /** Ours: what a collection removed. */
 export const collectedSchema = z.object({

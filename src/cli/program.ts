@@ -9,6 +9,7 @@ import { formatError } from "./format-error";
 import { gcCommand } from "./gc";
 import { logsCommand } from "./logs";
 import { lsCommand } from "./ls";
+import { planCommand } from "./plan";
 import { rmCommand } from "./rm";
 import { serveCommand } from "./serve";
 import { statusCommand } from "./status";
@@ -20,6 +21,7 @@ const COMMANDS: readonly CommandFactory[] = [
   statusCommand,
   stopCommand,
   lsCommand,
+  planCommand,
   buildCommand,
   logsCommand,
   execCommand,

@@ -1,6 +1,6 @@
 import type { ServerApi } from "../api/contract";
 import { routes } from "../api/routes";
-import { collectedSchema, serverInfoSchema } from "../api/schemas";
+import { collectedSchema, imagePlanSchema, serverInfoSchema } from "../api/schemas";
 import { createExecCalls } from "./exec-calls";
 import { createFileCalls } from "./file-calls";
 import { createSandboxCalls } from "./sandbox-calls";
@@ -28,6 +28,14 @@ export function createClient(options: ClientOptions): ServerApi {
     ...createExecCalls(transport),
     ...createFileCalls(transport),
     info: (call) => transport.json(serverInfoSchema, { method: "GET", path: routes.info, ...call }),
+    plan: (image, call) =>
+      transport.json(imagePlanSchema, {
+        method: "POST",
+        path: routes.plan,
+        json: { image },
+        idempotent: true,
+        ...call,
+      }),
     collect: (call) =>
       transport.json(collectedSchema, { method: "POST", path: routes.collect, idempotent: true, ...call }),
   };

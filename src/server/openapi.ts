@@ -8,6 +8,7 @@ import {
   execResultSchema,
   execStartedSchema,
   fileInfoSchema,
+  imagePlanSchema,
   missingBlobsRequestSchema,
   missingBlobsResponseSchema,
   sandboxInfoSchema,
@@ -105,6 +106,10 @@ export const ENDPOINTS: readonly Endpoint[] = [
   }),
   e("put", "/blobs/{digest}", "Bring the bytes of a file", 204, { body: "bytes" }),
   e("get", "/info", "Version and engine", 200, { answer: serverInfoSchema }),
+  e("post", "/plan", "What a build of an image would do", 200, {
+    body: z.strictObject({ image: manifestSchema }),
+    answer: imagePlanSchema,
+  }),
   e("post", "/gc", "Collect what nothing needs", 200, { answer: collectedSchema }),
   e("get", "/openapi.json", "This document", 200, { answer: z.looseObject({}) }),
 ];

@@ -50,7 +50,7 @@ const calls = () => server?.requests.map((request) => request.call);
 const sent = () => JSON.parse(server?.requests.at(-1)?.body.toString() ?? "");
 
 describe("usage", () => {
-  const commands = ["serve", "status", "stop", "ls", "build", "logs", "exec", "rm", "gc", "doctor"];
+  const commands = ["serve", "status", "stop", "ls", "plan", "build", "logs", "exec", "rm", "gc", "doctor"];
 
   it("the help names every command, the environment and the exit codes", async () => {
     const { exitCode, stdout } = await run(["--help"]);

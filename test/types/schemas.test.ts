@@ -30,6 +30,7 @@ describe("types are what the schemas let through", () => {
     expectTypeOf<Checked<typeof schemas.execResultSchema>>().toEqualTypeOf<records.ExecResult>();
     expectTypeOf<Checked<typeof schemas.fileInfoSchema>>().toEqualTypeOf<records.FileInfo>();
     expectTypeOf<Checked<typeof schemas.serverInfoSchema>>().toEqualTypeOf<records.ServerInfo>();
+    expectTypeOf<Checked<typeof schemas.imagePlanSchema>>().toEqualTypeOf<Flat<records.ImagePlan>>();
     expectTypeOf<Checked<typeof schemas.collectedSchema>>().toEqualTypeOf<records.Collected>();
   });
 });
