@@ -12,51 +12,43 @@ export interface LineSplitter {
 
 /**
  * Lines of output as a log shows them: characters that were cut between chunks are whole, `\r\n` is a line end, and of a
- * progress bar that draws over itself with `\r` the last state remains. Holds at most one line in memory.
+ * progress bar that draws over itself with `\r` the last state remains. Holds at most one line in memory, and hands on
+ * what is too long as soon as it is, so that the lines never depend on where the chunks were cut.
  */
 export function createLineSplitter(onLine: (line: string) => void): LineSplitter {
   const decoder = new StringDecoder("utf8");
-  let rest = "";
+  let line = "";
+  // What follows a \r decides what it was: half of a line end, or the beginning of another state.
+  let returned = false;
   const consume = (text: string) => {
-    const lines = (rest + text).split("\n");
-    rest = lines.pop() ?? "";
-    for (const line of lines) emit(line, onLine);
-    if (rest.length > MAX_LINE_CHARS) rest = cutOpenLine(rest, onLine);
+    for (const [token] of text.matchAll(/[^\r\n]+|\r|\n/g)) {
+      if (token === "\n") {
+        onLine(line);
+        line = "";
+      } else if (token !== "\r") {
+        line = handOnLong(returned ? token : line + token, onLine);
+      }
+      returned = token === "\r";
+    }
   };
   return {
     push: (chunk) => consume(decoder.write(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength))),
     end() {
       consume(decoder.end());
-      if (rest !== "") emit(rest, onLine);
-      rest = "";
+      if (line !== "") onLine(line);
+      line = "";
     },
   };
 }
 
-function emit(line: string, onLine: (line: string) => void): void {
-  let text = lastState(line.replace(/\r+$/, ""));
-  while (text.length > MAX_LINE_CHARS) {
-    const end = safeCut(text);
-    onLine(text.slice(0, end));
-    text = text.slice(end);
+function handOnLong(line: string, onLine: (line: string) => void): string {
+  let rest = line;
+  while (rest.length > MAX_LINE_CHARS) {
+    const end = safeCut(rest);
+    onLine(rest.slice(0, end));
+    rest = rest.slice(end);
   }
-  onLine(text);
-}
-
-/** A line without an end in sight: what is drawn over is dropped, what is too long is handed on. */
-function cutOpenLine(line: string, onLine: (line: string) => void): string {
-  // A final \r may still turn out to be half of \r\n.
-  let text = line.endsWith("\r") ? line : lastState(line);
-  while (text.length > MAX_LINE_CHARS) {
-    const end = safeCut(text);
-    onLine(text.slice(0, end));
-    text = text.slice(end);
-  }
-  return text;
-}
-
-function lastState(line: string): string {
-  return line.slice(line.lastIndexOf("\r") + 1);
+  return rest;
 }
 
 /** Does not part the two halves of a character outside the basic plane. */

@@ -32,10 +32,9 @@ test("where chunks are cut makes no difference", () => {
       const whole = bytes(parts.join(""));
       const places = [0, ...cuts.map((cut) => cut % (whole.length + 1)).sort((a, b) => a - b), whole.length];
       const chunks = places.slice(1).map((end, index) => whole.subarray(places[index], end));
-      const text = (lines: string[]) => lines.join("\n");
-      expect(text(split(chunks)).length).toBe(text(split([whole])).length);
-      if (whole.length < MAX_LINE_CHARS) expect(split(chunks)).toEqual(split([whole]));
+      expect(split(chunks)).toEqual(split([whole]));
     }),
+    { numRuns: 1000 },
   );
 });
 
