@@ -22,8 +22,6 @@ export type Step =
   | { readonly type: "add_file"; readonly args: AddFileArgs }
   | { readonly type: "add_dir"; readonly args: AddDirArgs };
 
-export type StepType = Step["type"];
-
 /** Whose an added file is, and what may be done with it. */
 export interface Ownership {
   /** Four octal digits such as `0640`. Default: 0644, or 0755 for what is executable. */
