@@ -157,6 +157,7 @@ export const REQUIREMENTS = Object.freeze([
     hint: "install util-linux and mount with your package manager",
     packages: { ...sameEverywhere("util-linux"), apt: ["util-linux", "mount"] },
   },
+  program("git", "clones a project as another user, to see its plan there", ["test"], sameEverywhere("git")),
   program("tar", "unpacks base file systems", ENGINE, sameEverywhere("tar")),
   {
     name: "CA certificates",

@@ -1,6 +1,6 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { execa } from "execa";
 import { cacheHome } from "../../src/paths";
 
@@ -51,8 +51,15 @@ export class PulumiStack {
     writeFileSync(join(this.project, "index.js"), head + body);
   }
 
+  /** Writes a file of the project, with the folders above it. */
   file(path: string, content: string): void {
+    mkdirSync(dirname(join(this.project, path)), { recursive: true });
     writeFileSync(join(this.project, path), content);
+  }
+
+  /** The file that a command's name leads to. */
+  async which(command: string): Promise<string> {
+    return (await this.run("sh", ["-c", 'command -v "$0"', command])).stdout;
   }
 
   /** `pulumi <args>` on the stack `dev`. */
