@@ -1,5 +1,6 @@
 import { Command } from "commander";
-import { formatJson, formatSize } from "./format-table";
+import { formatSize } from "../image/format-size";
+import { formatJson } from "./format-table";
 import { requireServer, type Terminal } from "./terminal";
 
 const HELP = `

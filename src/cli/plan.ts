@@ -1,10 +1,11 @@
 import { Command } from "commander";
 import type { ImagePlan } from "../api/records";
+import { formatSize } from "../image/format-size";
 import type { ResolvedImage } from "../image/image";
 import type { Step } from "../image/image-manifest";
 import { summariseStep } from "../image/step";
 import { entriesOf } from "../image/tree";
-import { formatJson, formatSize, formatTable } from "./format-table";
+import { formatJson, formatTable } from "./format-table";
 import { loadImageFile } from "./image-file";
 import { noServer, type Terminal } from "./terminal";
 

@@ -1,6 +1,7 @@
 import { invalidInput, type Problem } from "../errors";
 import { contentHash } from "./hash";
 import type { DirEntry, ImageManifest } from "./image-manifest";
+import { ImageSize } from "./image-size";
 import type { LocalDirOptions } from "./local-dir-options";
 import { type BlobSource, type LocalFiles, openLocalFiles, toBlobSource } from "./local-files";
 import { manifestSchema, toProblems } from "./manifest";
@@ -137,7 +138,9 @@ export class Image {
   resolve(): ResolvedImage {
     const problems: Problem[] = [];
     const blobs = new Map<string, BlobSource>();
-    const resolved = this.resolveSteps((index, message) => problems.push({ path: `steps[${index}]`, message }));
+    const size = new ImageSize();
+    const resolved = this.resolveSteps(size, (index, message) => problems.push({ path: `steps[${index}]`, message }));
+    problems.push(...size.problems().map((message) => ({ path: "steps", message })));
     for (const source of resolved.flatMap(({ sources }) => sources)) blobs.set(source.digest, source);
     const steps = resolved.map(({ step }) => step);
     const memory = this.memoryMB === undefined ? {} : { builderMemoryMB: this.memoryMB };
@@ -148,10 +151,12 @@ export class Image {
     return { manifest: parsed.data, contentHash: contentHash(parsed.data), findBlob: (digest) => blobs.get(digest) };
   }
 
-  private resolveSteps(report: (index: number, message: string) => void): ResolvedStep[] {
-    const files = openLocalFiles();
+  private resolveSteps(size: ImageSize, report: (index: number, message: string) => void): ResolvedStep[] {
+    const files = openLocalFiles(size);
     try {
-      return this.steps.map((pending, index) => resolveStep(pending, files, (message) => report(index, message)));
+      return this.steps.map((pending, index) =>
+        resolveStep(pending, { size, files }, (message) => report(index, message)),
+      );
     } finally {
       files.close();
     }
@@ -177,12 +182,18 @@ interface ResolvedStep {
   readonly sources: readonly BlobSource[];
 }
 
-function resolveStep(pending: PendingStep, files: LocalFiles, report: (message: string) => void): ResolvedStep {
+/** What the files of all steps are read and counted with. */
+interface Intake {
+  readonly files: LocalFiles;
+  readonly size: ImageSize;
+}
+
+function resolveStep(pending: PendingStep, { files, size }: Intake, report: (message: string) => void): ResolvedStep {
   switch (pending.type) {
     case "plain":
       return { step: pending.step, sources: [] };
     case "content":
-      return resolveContent(pending.place, pending.content, report);
+      return resolveContent(pending.place, pending.content, size, report);
     case "local_file": {
       const file = files.readFile(pending.local.path, pending.local.label, report);
       return toFileStep(pending.place, file?.source, file?.executable ?? false);
@@ -194,9 +205,16 @@ function resolveStep(pending: PendingStep, files: LocalFiles, report: (message: 
   }
 }
 
-function resolveContent(place: Place, content: unknown, report: (message: string) => void): ResolvedStep {
+function resolveContent(
+  place: Place,
+  content: unknown,
+  size: ImageSize,
+  report: (message: string) => void,
+): ResolvedStep {
   if (typeof content === "string" || content instanceof Uint8Array) {
-    return toFileStep(place, toBlobSource(content, `the content of ${place.path}`), false);
+    const source = toBlobSource(content, `the content of ${place.path}`);
+    size.take(source.label, [{ path: "", sizeBytes: source.sizeBytes }]);
+    return toFileStep(place, source, false);
   }
   report(`the content of ${place.path} must be a string or bytes, not ${content === null ? "null" : typeof content}`);
   return toFileStep(place, undefined, false);

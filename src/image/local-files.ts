@@ -6,6 +6,7 @@ import { cacheHome } from "../paths";
 import { createFileHasher, type FileHasher, type HashOutcome } from "./file-hasher";
 import { digestOf } from "./hash";
 import type { DirEntry } from "./image-manifest";
+import { ImageSize } from "./image-size";
 import type { LocalDirOptions } from "./local-dir-options";
 import { attempt, describeKind, explain, Refusal, type ReportProblem } from "./local-problems";
 import { type FoundFile, toFoundFile, walkTree } from "./local-tree";
@@ -70,32 +71,44 @@ export function toBlobSource(content: string | Uint8Array, label: string): BlobS
   return { digest: digestOf(bytes), sizeBytes: bytes.length, label, open: () => Readable.from([bytes]) };
 }
 
-/** Opens the reader; threads start when there is enough to do, and end with {@link LocalFiles.close}. */
-export function openLocalFiles(hasher: FileHasher = createFileHasher()): LocalFiles {
+/**
+ * Opens the reader; threads start when there is enough to do, and end with {@link LocalFiles.close}.
+ *
+ * @param size counts what is found; what makes the image too large is not read, and told by its `problems`
+ */
+export function openLocalFiles(size = new ImageSize(), hasher: FileHasher = createFileHasher()): LocalFiles {
+  const reader = { size, hasher };
   return {
-    readFile: (file, label, report) => attempt(label, report, () => readFile(hasher, file, label, report)),
+    readFile: (file, label, report) => attempt(label, report, () => readFile(reader, file, label, report)),
     readDir: (root, label, options, report) =>
-      attempt(label, report, () => readDir(hasher, root, label, options, report)),
+      attempt(label, report, () => readDir(reader, root, label, options, report)),
     close: hasher.close,
   };
 }
 
-function readFile(hasher: FileHasher, file: string, label: string, report: ReportProblem): LocalFile | undefined {
+interface Reader {
+  readonly size: ImageSize;
+  readonly hasher: FileHasher;
+}
+
+function readFile({ size, hasher }: Reader, file: string, label: string, report: ReportProblem): LocalFile | undefined {
   const stat = statSync(file, { bigint: true });
   if (!stat.isFile()) throw new Refusal(`${label} is ${describeKind(stat)}, not a file`);
   const found = toFoundFile("", file, label, stat);
+  if (!size.take(label, [found])) return undefined;
   const digest = digestFiles(hasher, [found], realpathSync(file), report).get(found);
   return digest === undefined ? undefined : { source: toSource(found, digest), executable: found.executable };
 }
 
 function readDir(
-  hasher: FileHasher,
+  { size, hasher }: Reader,
   root: string,
   label: string,
   options: LocalDirOptions,
   report: ReportProblem,
-): LocalDir {
+): LocalDir | undefined {
   const tree = walkTree(root, label, options, report);
+  if (!size.take(label, tree.files)) return undefined;
   const digests = digestFiles(hasher, tree.files, `${tree.root}\0${JSON.stringify(options)}`, report);
   const entries: DirEntry[] = [...tree.others];
   const sources: BlobSource[] = [];

@@ -56,12 +56,29 @@ export function namedDigests(manifest: ImageManifest): string[] {
 
 /** All digests that a build needs: those that the manifest names, and those that its trees name. */
 export async function allDigests(manifest: ImageManifest, read: ReadBlob): Promise<string[]> {
-  const digests = namedDigests(manifest);
-  for (const step of manifest.steps) {
-    if (step.type !== "add_dir" || "entries" in step.args) continue;
-    digests.push(...fileDigests(await entriesOf(step.args, read)));
+  const added = await addedFiles(manifest, read);
+  const below = added.flatMap(({ files }) => files.map(({ digest }) => digest));
+  return [...new Set([...namedDigests(manifest), ...below])];
+}
+
+/** What one step adds. */
+export interface AddedFiles {
+  /** In the image. */
+  readonly path: string;
+  /** Their paths are relative, and empty where the step adds just a file. */
+  readonly files: readonly { readonly path: string; readonly digest: string }[];
+}
+
+/** The files of a manifest, those of its trees included, by the steps that add them. */
+export async function addedFiles({ steps }: ImageManifest, read: ReadBlob): Promise<AddedFiles[]> {
+  const added: AddedFiles[] = [];
+  for (const { type, args } of steps) {
+    if (type === "add_file") added.push({ path: args.path, files: [{ path: "", digest: args.digest }] });
+    if (type !== "add_dir") continue;
+    const entries = await entriesOf(args, read);
+    added.push({ path: args.path, files: entries.filter((entry) => entry.kind === "file") });
   }
-  return [...new Set(digests)];
+  return added;
 }
 
 function fileDigests(entries: readonly DirEntry[]): string[] {

@@ -59,7 +59,7 @@ function pass(): { hashed: number; isTrue: boolean } {
       return hasher.hashAll(jobs);
     },
   };
-  const result = openLocalFiles(counting).readDir(dir, dir, {}, (message) => expect.fail(message));
+  const result = openLocalFiles(undefined, counting).readDir(dir, dir, {}, (message) => expect.fail(message));
   const entries = result?.entries ?? [];
   const isTrue = entries.every(
     (one) => one.kind === "file" && one.digest === digestOf(readFileSync(join(dir, one.path))),

@@ -229,7 +229,9 @@ describe("unreadable things", () => {
       return hasher.hashAll(jobs);
     };
     const problems: string[] = [];
-    const result = openLocalFiles({ ...hasher, hashAll }).readDir(dir, "app", {}, (message) => problems.push(message));
+    const result = openLocalFiles(undefined, { ...hasher, hashAll }).readDir(dir, "app", {}, (message) =>
+      problems.push(message),
+    );
     expect(problems).toEqual(["app/a changed while it was read; try again when nothing writes to it"]);
     expect(result?.entries.map(({ path }) => path)).toEqual(["b"]);
   });

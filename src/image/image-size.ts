@@ -1,0 +1,76 @@
+import { formatSize } from "./format-size";
+import { largestPaths, type SizedFile, type SizedPath } from "./largest-paths";
+
+const GIB = 1024 ** 3;
+
+/** The largest file that an image takes: a shard of a large model fits. */
+export const MAX_FILE_BYTES = 5 * GIB;
+/** The most bytes that all files of an image may have together, each counted where it is put. */
+export const MAX_IMAGE_BYTES = 10 * GIB;
+/** The most files that an image takes. */
+export const MAX_IMAGE_FILES = 100_000;
+
+const ADVICE =
+  "Leave out what the image does not need, with .opencomputerignore or the option ignore, " +
+  "or fetch it from where it is kept with runCommands (docs/manifest.md)";
+
+/**
+ * How much the files of one image are, counted before they are read, so that nobody hashes or uploads for minutes what
+ * is refused at the end.
+ */
+export class ImageSize {
+  private readonly added: SizedPath[] = [];
+  private readonly tooLarge: string[] = [];
+
+  /**
+   * Counts what one step adds; false where the image has become too large by it, and reading it is not worth while.
+   *
+   * @param path what was added, as the user wrote it
+   */
+  take(path: string, files: readonly SizedFile[]): boolean {
+    this.added.push({ path, files });
+    for (const file of files) {
+      if (file.sizeBytes <= MAX_FILE_BYTES) continue;
+      const name = file.path === "" ? path : `${path}/${file.path}`;
+      this.tooLarge.push(
+        `${name} has ${formatSize(file.sizeBytes)}, more than the ${formatSize(MAX_FILE_BYTES)} of a file. ${ADVICE}`,
+      );
+    }
+    return this.tooLarge.length === 0 && this.sizeBytes <= MAX_IMAGE_BYTES && this.files <= MAX_IMAGE_FILES;
+  }
+
+  /** What is too large, each in a sentence that names the largest paths. */
+  problems(): string[] {
+    const found = [...this.tooLarge];
+    if (this.sizeBytes > MAX_IMAGE_BYTES) {
+      const what = `its files have ${formatSize(this.sizeBytes)}, more than the ${formatSize(MAX_IMAGE_BYTES)} of an image`;
+      found.push(`${what}. ${this.describeLargest(sizeOf, formatSize)}. ${ADVICE}`);
+    }
+    if (this.files > MAX_IMAGE_FILES) {
+      const what = `it has ${countFiles(this.files)}, more than the ${MAX_IMAGE_FILES} of an image`;
+      found.push(`${what}. ${this.describeLargest(({ length }) => length, countFiles)}. ${ADVICE}`);
+    }
+    return found;
+  }
+
+  private get sizeBytes(): number {
+    return this.added.reduce((sum, { files }) => sum + sizeOf(files), 0);
+  }
+
+  private get files(): number {
+    return this.added.reduce((sum, { files }) => sum + files.length, 0);
+  }
+
+  private describeLargest(weigh: (files: readonly SizedFile[]) => number, show: (weight: number) => string): string {
+    const paths = largestPaths(this.added, weigh).map(({ path, files }) => `${path} (${show(weigh(files))})`);
+    return `The largest: ${paths.join(", ")}`;
+  }
+}
+
+function sizeOf(files: readonly SizedFile[]): number {
+  return files.reduce((sum, file) => sum + file.sizeBytes, 0);
+}
+
+function countFiles(count: number): string {
+  return count === 1 ? "1 file" : `${count} files`;
+}
