@@ -11,10 +11,10 @@ export const routes = {
   files: (id: string, path: string) => `${routes.sandbox(id)}/files?path=${encodeURIComponent(path)}`,
   filesList: (id: string, path: string) => `${routes.sandbox(id)}/files/list?path=${encodeURIComponent(path)}`,
   filesMkdir: (id: string, path: string) => `${routes.sandbox(id)}/files/mkdir?path=${encodeURIComponent(path)}`,
-  /** Ours: `POST {digests}` answers `{missing}`. */
+  /** Ours: `POST {digests}` answers `{missing, arrived}`. */
   blobsMissing: "/blobs/missing",
-  /** Ours: `PUT` the raw bytes; the server verifies them against the digest. */
-  blob: (digest: string) => `/blobs/${encodeURIComponent(digest)}`,
+  /** Ours: `PUT` the raw bytes, without the first `offset`; the server verifies the whole against the digest. */
+  blob: (digest: string, offset = 0) => `/blobs/${encodeURIComponent(digest)}${offset > 0 ? `?offset=${offset}` : ""}`,
   /** Ours: the log of a snapshot's build, live or past, as the SSE of the create call. `?from=N` skips N events. */
   snapshotLog: (name: string, from = 0) => `${routes.snapshot(name)}/log${from > 0 ? `?from=${from}` : ""}`,
   /** Ours: collect what nothing needs. */

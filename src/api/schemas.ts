@@ -121,7 +121,11 @@ export const fileInfoSchema = z.object({
 
 /** Ours: which of these bytes does the server lack? */
 export const missingBlobsRequestSchema = z.object({ digests: z.array(digestSchema).max(100_000) });
-export const missingBlobsResponseSchema = z.object({ missing: z.array(digestSchema) });
+export const missingBlobsResponseSchema = z.object({
+  missing: z.array(digestSchema),
+  /** How many bytes of a missing digest the server has from an upload that was cut: send the rest with that offset. */
+  arrived: z.record(digestSchema, z.int().min(0)).default({}),
+});
 
 /** Ours: what answers, and what it builds on. Asking for it also proves that the key is good. */
 export const serverInfoSchema = z.object({

@@ -7,14 +7,19 @@ import type { BlobSource } from "../image/local-files";
 /**
  * The bytes of a source, checked while they flow: the stream fails at its end where they are not what was hashed.
  *
+ * @param offset how many bytes, counted from the first, are checked but left out
  * @throws file_changed through the stream
  */
-export function openChecked(source: BlobSource): Readable {
+export function openChecked(source: BlobSource, offset = 0): Readable {
   const hash = createHash("sha256");
+  let toSkip = offset;
   const checked = new Transform({
-    transform(chunk, _encoding, done) {
+    transform(chunk: Buffer, _encoding, done) {
       hash.update(chunk);
-      done(null, chunk);
+      const rest = chunk.subarray(toSkip);
+      toSkip -= chunk.length - rest.length;
+      if (rest.length > 0) this.push(rest);
+      done();
     },
     flush(done) {
       done(`sha256:${hash.digest("hex")}` === source.digest ? null : changedError(source));

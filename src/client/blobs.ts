@@ -1,4 +1,5 @@
 import type { Readable } from "node:stream";
+import type { z } from "zod";
 import type { CallOptions, ImageUpload } from "../api/contract";
 import { routes } from "../api/routes";
 import { missingBlobsResponseSchema } from "../api/schemas";
@@ -7,12 +8,15 @@ import type { BlobSource } from "../image/local-files";
 import { allDigests } from "../image/tree";
 import { findSource, openChecked, readSource } from "./blob-source";
 import { inlineManifest } from "./inline-manifest";
-import type { Transport } from "./transport";
+import type { Call, Transport } from "./transport";
 
 /** Uploads at a time: enough to hide the way to the server, few enough to leave the disk to the build. */
 const PARALLEL_UPLOADS = 4;
 /** Digests asked for in one call; the server takes up to 100,000. */
 const DIGESTS_PER_CALL = 20_000;
+
+/** The server answers an upload when the whole file is hashed and safe on its disk. */
+const UPLOAD_SILENCE_MS = 300_000;
 
 export interface UploadOptions extends CallOptions {
   /** Told once an image where a server without uploads loses something of it. */
@@ -28,47 +32,75 @@ export interface UploadOptions extends CallOptions {
 export async function uploadImage(transport: Transport, image: ImageUpload, options: UploadOptions): Promise<object> {
   const digests = await allDigests(image.manifest, (digest) => readSource(image, digest));
   if (digests.length === 0) return image.manifest;
-  const missing = await findMissing(transport, digests, options);
-  if (!missing) return inlineManifest(image, options.onWarning);
-  const sources = missing.map((digest) => findSource(image, digest));
+  const found = await findMissing(transport, digests, options);
+  if (!found) return inlineManifest(image, options.onWarning);
+  const sources = found.missing.map((digest) => findSource(image, digest));
   await forEachLimited(sources, PARALLEL_UPLOADS, options.signal, (source, signal) =>
-    upload(transport, source, signal),
+    upload(transport, source, found.arrived[source.digest] ?? 0, signal),
   );
   return image.manifest;
 }
+
+/** What the server lacks, and how much of that has arrived before. */
+type Missing = z.infer<typeof missingBlobsResponseSchema>;
 
 /** Undefined where the server knows no uploads. */
 async function findMissing(
   transport: Transport,
   digests: readonly string[],
   { signal }: CallOptions,
-): Promise<string[] | undefined> {
+): Promise<Missing | undefined> {
   const missing: string[] = [];
+  const arrived: Record<string, number> = {};
   try {
     for (let from = 0; from < digests.length; from += DIGESTS_PER_CALL) {
-      const json = { digests: digests.slice(from, from + DIGESTS_PER_CALL) };
-      const call = { method: "POST", path: routes.blobsMissing, json, idempotent: true, signal } as const;
-      missing.push(...(await transport.json(missingBlobsResponseSchema, call)).missing);
+      const answer = await askMissing(transport, digests.slice(from, from + DIGESTS_PER_CALL), signal);
+      missing.push(...answer.missing);
+      Object.assign(arrived, answer.arrived);
     }
   } catch (error) {
     if (isOpenComputerError(error) && [404, 405, 501].includes(Number(error.details["status"]))) return undefined;
     throw error;
   }
-  return missing;
+  return { missing, arrived };
 }
 
-async function upload(transport: Transport, source: BlobSource, signal: AbortSignal): Promise<void> {
+function askMissing(transport: Transport, digests: readonly string[], signal: AbortSignal | undefined) {
+  const call = { method: "POST", path: routes.blobsMissing, json: { digests }, idempotent: true, signal } as const;
+  return transport.json(missingBlobsResponseSchema, call);
+}
+
+/** Sends what the server does not have yet of a file; after a cut it asks anew how much that is. */
+async function upload(transport: Transport, source: BlobSource, arrived: number, signal: AbortSignal): Promise<void> {
+  const { digest } = source;
   let opened: Readable | undefined;
-  const body = () => {
-    opened = openChecked(source);
-    return opened;
-  };
+  let offset = arrived;
+  const putFrom = (from: number): Call => ({
+    method: "PUT",
+    path: routes.blob(digest, from),
+    body: () => {
+      offset = from;
+      opened = openChecked(source, from);
+      return opened;
+    },
+    again: async () => putFrom((await askMissing(transport, [digest], signal)).arrived[digest] ?? 0),
+    silenceTimeoutMs: UPLOAD_SILENCE_MS,
+    signal,
+  });
   try {
-    await transport.send({ method: "PUT", path: routes.blob(source.digest), body, signal });
+    await transport.send(putFrom(arrived)).catch((error: unknown) => {
+      if (offset > 0 && isRefusal(error)) return transport.send(putFrom(0));
+      throw error;
+    });
   } catch (error) {
     // The server may have refused the bytes, or the connection died of them: what the file was is the better reason.
     throw isOpenComputerError(opened?.errored, "file_changed") ? opened.errored : error;
   }
+}
+
+/** What the server had of the file is gone or spoilt: then it takes it from the start. */
+function isRefusal(error: unknown): boolean {
+  return isOpenComputerError(error, "conflict") || isOpenComputerError(error, "invalid_input");
 }
 
 /** Runs at most `limit` at a time; the first failure ends the others and is thrown once they have ended. */

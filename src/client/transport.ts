@@ -37,6 +37,8 @@ export interface Call {
   readonly accept?: string;
   /** Sending it twice is as good as once. Default: every method but POST. */
   readonly idempotent?: boolean;
+  /** What to send in its place where it is sent once more. Default: the same. */
+  readonly again?: () => Promise<Call>;
   /** Longest silence before and within the answer. Default 60 s. */
   readonly silenceTimeoutMs?: number;
   readonly signal?: AbortSignal | undefined;
@@ -82,9 +84,14 @@ export function parseAnswer<T>(schema: z.ZodType<T>, answer: string | { readonly
 async function openAnswer(base: string, options: TransportOptions, call: Call): Promise<Answer> {
   const label = { method: call.method, url: withoutQuery(base + call.path) };
   const dispatcher = dispatcherFor(base);
-  const send = () => request(base + call.path, toRequest(call, options.apiKey, dispatcher));
+  const send = (one: Call) => request(base + one.path, toRequest(one, options.apiKey, dispatcher));
+  let next = async () => call;
   try {
-    return await withRetries(options.retry ?? DEFAULT_RETRY, call.signal, () => tryOnce(call, label, send));
+    return await withRetries(options.retry ?? DEFAULT_RETRY, call.signal, async () => {
+      const one = await next();
+      next = one.again ?? next;
+      return tryOnce(one, label, () => send(one));
+    });
   } catch (error) {
     throw fromCallFailure(error, label, call.signal);
   }

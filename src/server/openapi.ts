@@ -104,7 +104,10 @@ export const ENDPOINTS: readonly Endpoint[] = [
     body: missingBlobsRequestSchema,
     answer: missingBlobsResponseSchema,
   }),
-  e("put", "/blobs/{digest}", "Bring the bytes of a file", 204, { body: "bytes" }),
+  e("put", "/blobs/{digest}", "Bring the bytes of a file, or what is left of them", 204, {
+    body: "bytes",
+    query: { offset: z.string().optional() },
+  }),
   e("get", "/info", "Version and engine", 200, { answer: serverInfoSchema }),
   e("post", "/plan", "What a build of an image would do", 200, {
     body: z.strictObject({ image: manifestSchema }),

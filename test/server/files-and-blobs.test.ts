@@ -1,6 +1,7 @@
-import { readdir } from "node:fs/promises";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { digestOf } from "../../src/image/hash";
+import { toDirContent } from "../../src/image/tree";
 import { bodyOf, createTestServer, image, type TestServer } from "./test-server";
 
 let server: TestServer;
@@ -76,6 +77,24 @@ describe("blobs", () => {
     expect((await server.request("POST", "/api/snapshots", { json, key: server.keys.b })).status).toBe(422);
   });
 
+  it("that are too many for an image are refused, with the paths in the image", async () => {
+    await server.org.touchBlobs([{ digest, sizeBytes: 4 * 1024 ** 3 }], now);
+    await put("hello");
+    const steps = ["/a", "/b", "/c"].map((path) => ({ type: "add_file", args: { path, digest } }));
+    const json = { name: "a", image: { base: "base", steps } };
+    const answer = await server.request("POST", "/api/snapshots", { json });
+    expect(answer.status).toBe(400);
+    const { error } = await bodyOf(answer);
+    expect(error).toContain("12.0 GiB, more than the 10.0 GiB of an image. The largest: /a (4.0 GiB), /b (4.0 GiB)");
+  });
+
+  it("are taken from where they stopped, or refused where that is none", async () => {
+    const path = `/api/blobs/${encodeURIComponent(digest)}`;
+    expect((await server.request("PUT", `${path}?offset=2`, { body: "llo" })).status).toBe(409);
+    expect((await server.request("PUT", `${path}?offset=x`, { body: "llo" })).status).toBe(400);
+    expect((await server.request("PUT", `${path}?offset=0`, { body: "hello" })).status).toBe(204);
+  });
+
   it("cannot be read back", async () => {
     await put("hello");
     expect((await server.request("GET", `/api/blobs/${digest}`)).status).toBe(404);
@@ -92,6 +111,49 @@ describe("blobs", () => {
     now += 25 * 3_600_000;
     expect(await gc()).toMatchObject({ blobs: 1, sizeBytes: 5 });
     expect(await missing([digest, kept])).toEqual([digest]);
+  });
+});
+
+describe("blobs below a tree", () => {
+  const DAY_MS = 24 * 3_600_000;
+  const files = Array.from({ length: 250 }, (_, index) => `file ${index}`);
+  const { tree } = toDirContent(
+    files.map((content, index) => ({
+      ...{ kind: "file" as const, path: `f${index}`, digest: digestOf(content), executable: false },
+    })),
+  );
+  const digests = [...files.map(digestOf), tree?.digest ?? ""];
+  const img = { base: "base", steps: [{ type: "add_dir", args: { path: "/d", tree: tree?.digest } }] };
+  const gc = async () => bodyOf(await server.request("POST", "/api/gc"));
+  const missing = async () => (await server.services.blobs.missing(server.org, digests)).missing;
+  const stored = async () => {
+    const found = await readdir(`${server.home}/blobs`, { recursive: true, withFileTypes: true });
+    return found.filter((entry) => entry.isFile()).length;
+  };
+
+  beforeEach(async () => {
+    for (const content of [...files, tree?.bytes ?? ""]) {
+      await server.services.blobs.putBytes(server.org, Buffer.from(content));
+    }
+    expect((await server.request("POST", "/api/snapshots", { json: { name: "a", image: img } })).status).toBe(201);
+  });
+
+  it("stay as long as a snapshot has the tree, and go with it", async () => {
+    now += 30 * DAY_MS;
+    expect(await gc()).toMatchObject({ blobs: 0 });
+    expect(await missing()).toEqual([]);
+    await server.request("DELETE", "/api/snapshots/a");
+    now += 2 * DAY_MS;
+    expect(await gc()).toMatchObject({ blobs: digests.length });
+    expect(await stored()).toBe(0);
+  });
+
+  it("go from the disk where a crash left files that no row knows", async () => {
+    await server.store.dropBlobs(0);
+    await mkdir(`${server.home}/blobs/sha256/ab`, { recursive: true });
+    await writeFile(`${server.home}/blobs/sha256/ab/${"ab".repeat(32)}`, "orphan");
+    expect(await gc()).toMatchObject({ blobs: 1, sizeBytes: 6 });
+    expect(await stored()).toBe(digests.length);
   });
 });
 

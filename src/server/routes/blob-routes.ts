@@ -1,4 +1,5 @@
 import { Hono } from "hono";
+import { z } from "zod";
 import { missingBlobsRequestSchema } from "../../api/schemas";
 import { parseWith } from "../../image/manifest";
 import { digestSchema } from "../../image/step";
@@ -7,18 +8,26 @@ import type { AppEnv } from "../auth";
 import { limitBody, readBody, SMALL_BODY_BYTES } from "../request-body";
 import { requestBytes } from "./file-routes";
 
+/** How much the client leaves out because it has arrived; absent, the bytes are whole. */
+const offsetSchema = z
+  .string()
+  .regex(/^\d{1,15}$/, "must be a number of bytes")
+  .default("0")
+  .transform(Number);
+
 /** `/blobs`: the bytes of images' files, brought before the manifest that names them. There is no way to read them back. */
 export function blobRoutes({ blobs }: AppParts): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
 
   app.post("/missing", limitBody(SMALL_BODY_BYTES), async (c) => {
     const { digests } = await readBody(c, missingBlobsRequestSchema);
-    return c.json({ missing: await blobs.missing(c.get("org"), digests) });
+    return c.json(await blobs.missing(c.get("org"), digests));
   });
 
   app.put("/:digest", async (c) => {
     const digest = parseWith(digestSchema, c.req.param("digest"), "the digest");
-    await blobs.put(c.get("org"), digest, requestBytes(c), c.req.raw.signal);
+    const offset = parseWith(offsetSchema, c.req.query("offset"), "the offset");
+    await blobs.put(c.get("org"), { digest, offset, content: requestBytes(c), signal: c.req.raw.signal });
     return c.body(null, 204);
   });
 

@@ -1,61 +1,73 @@
-import { createHash, randomBytes } from "node:crypto";
-import { createReadStream, createWriteStream } from "node:fs";
-import { access, mkdir, open, rename, rm, stat } from "node:fs/promises";
+import { createReadStream } from "node:fs";
+import { access, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { Readable, Transform } from "node:stream";
-import { pipeline } from "node:stream/promises";
+import { Readable } from "node:stream";
 import type { OpenedBlob } from "../../engines/engine";
-import { invalidInput, isOpenComputerError, OpenComputerError } from "../../errors";
-import { digestOf } from "../../image/hash";
+import { OpenComputerError } from "../../errors";
+import { contentHash, digestOf } from "../../image/hash";
+import type { ImageManifest } from "../../image/image-manifest";
+import { blobPath } from "../store/blob-path";
 import type { OrgStore } from "../store/store";
+import type { ActivityGate } from "./activity-gate";
+import { type Arrival, IncomingFiles } from "./incoming-files";
+
+/** What of an image's bytes is not here. */
+export interface Missing {
+  /** In the order asked. */
+  readonly missing: readonly string[];
+  /** How many bytes of a missing digest came before an upload of it was cut: the rest is enough. */
+  readonly arrived: Readonly<Record<string, number>>;
+}
 
 /**
  * Bytes by digest, in `<home>/blobs/sha256/<aa>/<hex>`. One file serves all organisations that brought the same bytes;
  * who may use it is told by the rows, so that knowing a digest gives nobody another's file.
+ *
+ * Collection runs alone: whatever is said to be here, or brought, goes through the gate, and its touched row keeps it.
  */
 export class BlobStore {
+  private readonly incoming: IncomingFiles;
+
   constructor(
     private readonly dir: string,
     private readonly now: () => number,
-  ) {}
+    private readonly gate: ActivityGate,
+  ) {
+    this.incoming = new IncomingFiles(dir, now);
+  }
 
-  /** Those of the digests that the organisation has not brought, in the order asked. */
-  async missing(org: OrgStore, digests: readonly string[]): Promise<string[]> {
-    const rows = await org.findBlobs(digests);
-    const present = [];
-    for (const row of rows) if (await exists(this.pathOf(row.digest))) present.push(row);
-    // Asking is the beginning of using: what is said to be here must still be here when the build comes.
-    await org.touchBlobs(present, this.now());
-    const known = new Set(present.map((row) => row.digest));
-    return [...new Set(digests)].filter((digest) => !known.has(digest));
+  /** Those of the digests that the organisation has not brought. */
+  async missing(org: OrgStore, digests: readonly string[]): Promise<Missing> {
+    const known = await this.use(() => this.touchPresent(org, digests));
+    const missing = [...new Set(digests)].filter((digest) => !known.has(digest));
+    return { missing, arrived: await this.incoming.arrived(org.orgId, missing) };
   }
 
   /**
    * Stores a stream under its digest, verified while it is written; nothing becomes visible before it is synced.
    *
-   * @throws invalid_input where the bytes have another digest, naming both
+   * @throws invalid_input where the bytes have another digest, naming both; conflict where they cannot be continued at
+   *   the offset; aborted where they end too early
    */
-  async put(org: OrgStore, digest: string, content: Readable, signal?: AbortSignal): Promise<void> {
-    const temporary = join(this.dir, `incoming-${randomBytes(8).toString("hex")}`);
-    await mkdir(this.dir, { recursive: true, mode: 0o700 });
-    try {
-      const received = await writeHashed(content, temporary, signal);
-      if (received.digest !== digest) throw wrongDigest(digest, received.digest);
-      await this.publish(temporary, digest);
-      await org.touchBlobs([{ digest, sizeBytes: received.sizeBytes }], this.now());
-    } finally {
-      await rm(temporary, { force: true });
-    }
+  async put(org: OrgStore, upload: Omit<Arrival, "orgId">): Promise<void> {
+    const { digest } = upload;
+    await this.incoming.receive({ ...upload, orgId: org.orgId }, (path, sizeBytes) =>
+      this.use(async () => {
+        await this.publish(path, digest);
+        await org.touchBlobs([{ digest, sizeBytes }], this.now());
+      }),
+    );
   }
 
   /** Stores bytes that are at hand and returns their digest. */
   async putBytes(org: OrgStore, bytes: Uint8Array): Promise<string> {
     const digest = digestOf(bytes);
-    if (await exists(this.pathOf(digest))) {
+    const isHere = await this.use(async () => {
+      if (!(await exists(this.pathOf(digest)))) return false;
       await org.touchBlobs([{ digest, sizeBytes: bytes.byteLength }], this.now());
-    } else {
-      await this.put(org, digest, Readable.from([bytes]));
-    }
+      return true;
+    });
+    if (!isHere) await this.put(org, { digest, content: Readable.from([bytes]), offset: 0 });
     return digest;
   }
 
@@ -66,15 +78,44 @@ export class BlobStore {
     return { sizeBytes: row.sizeBytes, stream: createReadStream(this.pathOf(digest)) };
   }
 
-  /** Deletes files and returns their bytes. What is gone is fine. */
-  async remove(digests: readonly string[]): Promise<number> {
-    let freed = 0;
-    for (const digest of digests) {
-      const facts = await stat(this.pathOf(digest)).catch(() => undefined);
-      freed += facts?.size ?? 0;
-      await rm(this.pathOf(digest), { force: true });
+  /** Notes what an accepted image needs: that stays while a row names the image, and a while longer. */
+  async keepFor(org: OrgStore, manifest: ImageManifest, digests: readonly string[]): Promise<void> {
+    await org.referToBlobs({ contentHash: contentHash(manifest), digests }, this.now());
+  }
+
+  /**
+   * Removes all files but those of the digests, and uploads that nobody continued since `before`; returns the sizes. Only
+   * for a collection, which has the gate for itself.
+   */
+  async removeAllBut(digests: ReadonlySet<string>, before: number): Promise<number[]> {
+    const removed = await this.incoming.removeOld(before);
+    const root = join(this.dir, "sha256");
+    const files = await readdir(root, { recursive: true, withFileTypes: true }).catch(() => []);
+    for (const file of files) {
+      if (!file.isFile() || digests.has(`sha256:${file.name}`)) continue;
+      const path = join(file.parentPath, file.name);
+      removed.push((await stat(path)).size);
+      await rm(path, { force: true });
     }
-    return freed;
+    return removed;
+  }
+
+  private async touchPresent(org: OrgStore, digests: readonly string[]): Promise<Set<string>> {
+    const rows = await org.findBlobs(digests);
+    const present = [];
+    for (const row of rows) if (await exists(this.pathOf(row.digest))) present.push(row);
+    // Asking is the beginning of using: what is said to be here must still be here when the build comes.
+    await org.touchBlobs(present, this.now());
+    return new Set(present.map((row) => row.digest));
+  }
+
+  private async use<T>(work: () => Promise<T>): Promise<T> {
+    const leaveGate = await this.gate.enter();
+    try {
+      return await work();
+    } finally {
+      leaveGate();
+    }
   }
 
   private async publish(temporary: string, digest: string): Promise<void> {
@@ -85,8 +126,7 @@ export class BlobStore {
   }
 
   private pathOf(digest: string): string {
-    const hex = digest.slice("sha256:".length);
-    return join(this.dir, "sha256", hex.slice(0, 2), hex);
+    return blobPath(this.dir, digest);
   }
 }
 
@@ -99,27 +139,6 @@ export function blobMissing(digests: readonly string[]): OpenComputerError {
       "Upload them with PUT /api/blobs/<digest> and send the request again.",
     { details: { digests } },
   );
-}
-
-async function writeHashed(content: Readable, path: string, signal: AbortSignal | undefined) {
-  const hash = createHash("sha256");
-  let sizeBytes = 0;
-  const measure = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      hash.update(chunk);
-      sizeBytes += chunk.length;
-      done(null, chunk);
-    },
-  });
-  try {
-    await pipeline(content, measure, createWriteStream(path, { mode: 0o600, flush: true }), { signal });
-  } catch (error) {
-    if (isOpenComputerError(error)) throw error;
-    throw new OpenComputerError("aborted", `the upload ended before its bytes were complete (${sizeBytes} received)`, {
-      cause: error,
-    });
-  }
-  return { digest: `sha256:${hash.digest("hex")}`, sizeBytes };
 }
 
 async function syncDir(path: string): Promise<void> {
@@ -136,9 +155,4 @@ async function exists(path: string): Promise<boolean> {
     () => true,
     () => false,
   );
-}
-
-function wrongDigest(expected: string, received: string): OpenComputerError {
-  const message = `the bytes do not have the digest that they were sent under: expected ${expected}, received ${received}`;
-  return invalidInput("the upload", [{ path: "digest", message }]);
 }

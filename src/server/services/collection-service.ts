@@ -34,10 +34,11 @@ export class CollectionService {
     await store.dropUnneeded();
     const live = (await store.listCheckpoints()).map((row) => row.checkpoint);
     const { layers, sizeBytes } = await engine.collect(live);
-    const digests = await store.dropBlobs(now() - BLOB_REST_MS);
-    const freed = await blobs.remove(digests);
+    const before = now() - BLOB_REST_MS;
+    await store.dropBlobs(before);
+    const removed = await blobs.removeAllBut(await store.listBlobs(), before);
     const { logPaths } = await store.dropHistory(now() - HISTORY_MS);
     for (const path of logPaths) await rm(path, { force: true });
-    return { layers, blobs: digests.length, sizeBytes: sizeBytes + freed };
+    return { layers, blobs: removed.length, sizeBytes: removed.reduce((sum, size) => sum + size, sizeBytes) };
   }
 }

@@ -26,7 +26,7 @@ export interface ServicesParts {
 /** The services, wired. */
 export function createServices(parts: ServicesParts) {
   const gate = new ActivityGate();
-  const blobs = new BlobStore(join(parts.home, "blobs"), parts.now);
+  const blobs = new BlobStore(join(parts.home, "blobs"), parts.now, gate);
   const queue = new BuildQueue(parts.buildsAtOnce);
   const builds = new BuildService({ ...parts, blobs, gate, queue, logDir: join(parts.home, "builds") });
   const snapshots = new SnapshotService({ builds, now: parts.now });

@@ -1,14 +1,17 @@
 import { type Kysely, type Migration, Migrator, sql } from "kysely";
 import { OpenComputerError } from "../../errors";
+import { blobReferencesMigration } from "./blob-references-migration";
 import type { Tables } from "./tables";
 
 /**
  * Brings a database to the newest schema. A migration that has shipped is never edited; a change is a new one.
  *
+ * @param blobDir the home's folder of blobs
  * @throws conflict where the database was written by a newer version of this package
  */
-export async function migrateToLatest(db: Kysely<Tables>): Promise<void> {
-  const migrator = new Migrator({ db, provider: { getMigrations: async () => MIGRATIONS } });
+export async function migrateToLatest(db: Kysely<Tables>, blobDir: string): Promise<void> {
+  const migrations = { "0001_first": first, "0002_blob_references": blobReferencesMigration(blobDir) };
+  const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } });
   const { error } = await migrator.migrateToLatest();
   if (error === undefined) return;
   const reason = error instanceof Error ? error.message : String(error);
@@ -25,8 +28,6 @@ const first: Migration = {
     for (const statement of FIRST_SCHEMA) await sql.raw(statement).execute(db);
   },
 };
-
-const MIGRATIONS: Readonly<Record<string, Migration>> = { "0001_first": first };
 
 const FIRST_SCHEMA = [
   "create table organisations (id text primary key, name text not null)",

@@ -1,4 +1,4 @@
-import { type Kysely, sql } from "kysely";
+import type { Kysely } from "kysely";
 import { OpenComputerError } from "../../errors";
 import type { ImageManifest } from "../../image/image-manifest";
 import {
@@ -12,7 +12,9 @@ import {
   toSandbox,
   toSnapshot,
 } from "./rows";
+import { findBlobs, insertReferences, touchBlobs } from "./sqlite-blobs";
 import type {
+  BlobReferences,
   BlobRow,
   BuildOutcome,
   BuildRow,
@@ -217,17 +219,15 @@ export class SqliteOrgStore implements OrgStore {
   }
 
   async touchBlobs(blobs: readonly BlobRow[], now: number): Promise<void> {
-    await sql`insert into blobs (org_id, digest, size_bytes, touched_at)
-      select ${this.orgId}, value ->> 'digest', value ->> 'sizeBytes', ${now} from json_each(${JSON.stringify(blobs)})
-      where true on conflict (org_id, digest) do update set touched_at = ${now}`.execute(this.db);
+    await touchBlobs(this.db, this.orgId, blobs, now);
   }
 
   async findBlobs(digests: readonly string[]): Promise<BlobRow[]> {
-    const found = await sql<BlobRow>`select digest, size_bytes as "sizeBytes" from blobs
-      where org_id = ${this.orgId} and digest in (select value from json_each(${JSON.stringify(digests)}))`.execute(
-      this.db,
-    );
-    return found.rows;
+    return await findBlobs(this.db, this.orgId, digests);
+  }
+
+  async referToBlobs(image: BlobReferences, now: number): Promise<void> {
+    await this.db.transaction().execute((tx) => insertReferences(tx, this.orgId, image, now));
   }
 }
 

@@ -1,8 +1,10 @@
+import { dirname, join } from "node:path";
 import SqliteDatabase from "better-sqlite3";
 import { Kysely, SqliteDialect, sql } from "kysely";
 import type { ErrorJson } from "../../errors";
 import { migrateToLatest } from "./migrations";
 import { toCheckpoint, toSandbox } from "./rows";
+import { dropBlobs } from "./sqlite-blobs";
 import { SqliteOrgStore } from "./sqlite-org-store";
 import type {
   ApiKeyRow,
@@ -18,7 +20,7 @@ import type { Tables } from "./tables";
 
 /**
  * Opens the database file, makes it where it is missing and brings its schema up to date. What it acknowledged survives
- * power loss: write-ahead log, synced at every commit.
+ * power loss: write-ahead log, synced at every commit. The folder of blobs lies beside it.
  */
 export async function openSqliteStore(path: string): Promise<Store> {
   const database = new SqliteDatabase(path);
@@ -28,7 +30,7 @@ export async function openSqliteStore(path: string): Promise<Store> {
   database.pragma("busy_timeout = 5000");
   const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database }) });
   try {
-    await migrateToLatest(db);
+    await migrateToLatest(db, join(dirname(path), "blobs"));
   } catch (error) {
     await db.destroy();
     throw error;
@@ -128,19 +130,13 @@ class SqliteStore implements Store {
     });
   }
 
-  async dropBlobs(before: number): Promise<string[]> {
-    return await this.db.transaction().execute(async (tx) => {
-      // Digests stand in manifests as plain text, and nothing else has their form, so a text search is exact.
-      const dropped = await sql<{ digest: string }>`delete from blobs where touched_at < ${before}
-        and not exists (select 1 from images where images.org_id = blobs.org_id and instr(images.manifest, blobs.digest) > 0)
-        and not exists (select 1 from snapshots where snapshots.org_id = blobs.org_id
-          and instr(snapshots.manifest, blobs.digest) > 0)
-        returning digest`.execute(tx);
-      const digests = JSON.stringify(dropped.rows.map((row) => row.digest));
-      const orphans = await sql<{ digest: string }>`select distinct value as digest from json_each(${digests})
-        where value not in (select digest from blobs)`.execute(tx);
-      return orphans.rows.map((row) => row.digest);
-    });
+  async dropBlobs(before: number): Promise<void> {
+    await dropBlobs(this.db, before);
+  }
+
+  async listBlobs(): Promise<Set<string>> {
+    const rows = await this.db.selectFrom("blobs").select("digest").distinct().execute();
+    return new Set(rows.map((row) => row.digest));
   }
 
   async close(): Promise<void> {

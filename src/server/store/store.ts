@@ -30,8 +30,13 @@ export interface Store {
   dropUnneeded(): Promise<{ images: number; checkpoints: number }>;
   /** Removes old history (stopped sandboxes, finished builds that no checkpoint names) and returns the builds' log paths. */
   dropHistory(before: number): Promise<{ logPaths: string[] }>;
-  /** Removes blob rows untouched since `before` that no manifest of their organisation names; returns digests nobody has now. */
-  dropBlobs(before: number): Promise<string[]>;
+  /**
+   * Removes references of images that no image, snapshot or running build names and that were accepted before `before`,
+   * then blob rows untouched since `before` that nothing of their organisation refers to.
+   */
+  dropBlobs(before: number): Promise<void>;
+  /** The digests that some organisation has. */
+  listBlobs(): Promise<Set<string>>;
 
   close(): Promise<void>;
 }
@@ -75,6 +80,8 @@ export interface OrgStore {
   touchBlobs(blobs: readonly BlobRow[], now: number): Promise<void>;
   /** Those of the digests that the organisation has. */
   findBlobs(digests: readonly string[]): Promise<BlobRow[]>;
+  /** Notes which bytes an accepted image needs, in one transaction and before any row names it. */
+  referToBlobs(image: BlobReferences, now: number): Promise<void>;
 }
 
 export type OwnedRow<T> = T & { readonly orgId: string };
@@ -173,6 +180,12 @@ export type SandboxChange = Partial<
 export interface BlobRow {
   readonly digest: string;
   readonly sizeBytes: number;
+}
+
+/** An accepted image and all digests that a build of it reads, those below its trees included. */
+export interface BlobReferences {
+  readonly contentHash: string;
+  readonly digests: readonly string[];
 }
 
 export interface InterruptedCounts {

@@ -58,5 +58,8 @@ export interface Tables {
     started_at: number;
     stopped_at: number | null;
   };
+  /** Images whose manifests were taken; what they need stands in `blob_references` and goes with them. */
+  accepted_images: { id: Generated<number>; org_id: string; content_hash: string; accepted_at: number };
+  blob_references: { image_id: number; digest: string };
   blobs: { org_id: string; digest: string; size_bytes: number; touched_at: number };
 }
