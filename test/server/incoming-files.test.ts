@@ -15,7 +15,7 @@ let files: IncomingFiles;
 const kept: Buffer[] = [];
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), "opencomputer-incoming-"));
-  files = new IncomingFiles(dir, Date.now);
+  files = new IncomingFiles(dir);
   kept.length = 0;
 });
 afterEach(() => rm(dir, { recursive: true, force: true }));

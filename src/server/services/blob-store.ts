@@ -33,7 +33,7 @@ export class BlobStore {
     private readonly now: () => number,
     private readonly gate: ActivityGate,
   ) {
-    this.incoming = new IncomingFiles(dir, now);
+    this.incoming = new IncomingFiles(dir);
   }
 
   /** Those of the digests that the organisation has not brought. */

@@ -1,6 +1,6 @@
 import { createHash, type Hash, randomBytes } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
-import { mkdir, readdir, rm, stat, truncate, utimes } from "node:fs/promises";
+import { mkdir, readdir, rm, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { type Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -31,10 +31,7 @@ export interface Arrival {
 export class IncomingFiles {
   private readonly writing = new Set<string>();
 
-  constructor(
-    private readonly dir: string,
-    private readonly now: () => number,
-  ) {}
+  constructor(private readonly dir: string) {}
 
   /** How many bytes of each digest have come and wait for the rest; digests of which there are none are left out. */
   async arrived(orgId: string, digests: readonly string[]): Promise<Record<string, number>> {
@@ -65,8 +62,7 @@ export class IncomingFiles {
     } catch (error) {
       const isCut =
         path === own && isOpenComputerError(error, "aborted") && (await sizeOf(path)) >= WORTH_KEEPING_BYTES;
-      if (isCut) await this.touch(path);
-      else await rm(path, { force: true });
+      if (!isCut) await rm(path, { force: true });
       throw error;
     } finally {
       this.writing.delete(path);
@@ -83,12 +79,6 @@ export class IncomingFiles {
       removed.push(facts.size);
     }
     return removed;
-  }
-
-  /** The server's clock decides how old it is, not the file system's. */
-  private async touch(path: string): Promise<void> {
-    const seconds = this.now() / 1000;
-    await utimes(path, seconds, seconds);
   }
 
   private async list(): Promise<string[]> {
