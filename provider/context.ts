@@ -8,6 +8,8 @@ import type { BlobSource } from "../src/image/local-files";
  */
 export interface HandlerContext {
   readonly api: Api;
+  /** Whose life this is; empty where it is not known (a delete of what an earlier version recorded). */
+  readonly urn: string;
   readonly log: ResourceLog;
   /** Where the bytes of a digest are on the machine that runs the program. */
   readonly findBlob: (digest: string) => BlobSource | undefined;
@@ -52,9 +54,9 @@ export interface CreateResult {
 /** A resource's life, told in order. */
 export interface ResourceHandlers {
   /** Validates, and computes what a preview must know. Reports all failures at once. */
-  check(context: Pick<HandlerContext, "log">, olds: Properties, news: Properties): CheckResult;
+  check(context: Pick<HandlerContext, "log" | "urn">, olds: Properties, news: Properties): CheckResult;
   /** What a change of inputs does. `olds` are the recorded outputs. */
-  diff(context: Pick<HandlerContext, "log">, olds: Properties, news: Properties): DiffResult;
+  diff(context: Pick<HandlerContext, "log" | "urn">, olds: Properties, news: Properties): DiffResult;
   create(context: HandlerContext, inputs: Properties): Promise<CreateResult>;
   /** Undefined where the resource is gone; an error where that could not be told. */
   read(context: HandlerContext, id: string, outs: Properties): Promise<Properties | undefined>;

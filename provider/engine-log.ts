@@ -9,9 +9,9 @@ import type { ResourceLog } from "./context";
  * address to the provider's process as the last argument, and a line sent there with a URN shows on that
  * resource's own row. Where there is no address (a test, another host), lines go to the console.
  */
-export function createEngineLog(urn: string | undefined, argv: readonly string[] = process.argv): ResourceLog {
-  const engine = urn === undefined ? undefined : connectEngine(argv.at(-1) ?? "");
-  if (engine === undefined || urn === undefined) return consoleLog;
+export function createEngineLog(urn: string, argv: readonly string[] = process.argv): ResourceLog {
+  const engine = urn === "" ? undefined : connectEngine(argv.at(-1) ?? "");
+  if (engine === undefined) return consoleLog;
   const send = (severity: SeverityValue, message: string, ephemeral: boolean) => {
     const request = new LogRequest().setUrn(urn).setSeverity(severity).setMessage(message).setEphemeral(ephemeral);
     engine.queue = engine.queue.then(() => sendLine(engine.client, request));

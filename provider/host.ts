@@ -1,6 +1,7 @@
+import { z } from "zod";
 import type { Api } from "../src/api/contract";
 import { spool } from "./blob-spool";
-import type { HandlerContext, Properties, ResourceHandlers, ResourceLog } from "./context";
+import { type HandlerContext, type Properties, type ResourceHandlers, type ResourceLog, UNKNOWN } from "./context";
 import { createEngineLog } from "./engine-log";
 
 /**
@@ -34,35 +35,39 @@ interface Endpoint {
 export function toDynamicHost(handlers: ResourceHandlers): DynamicHost {
   // Pulumi's server may call a handler before configure has returned; until then the environment decides.
   let endpoint: Endpoint = {};
-  const contextFor = async (properties: Properties): Promise<HandlerContext> => {
-    const log = logFor(properties);
+  const contextFor = async (urn: string): Promise<HandlerContext> => {
+    const log = createEngineLog(urn);
     const api = await apiFor(endpoint, log);
-    return { api, log, findBlob: (digest) => spool().find(digest), signal: new AbortController().signal };
+    return { api, urn, log, findBlob: (digest) => spool().find(digest), signal: new AbortController().signal };
   };
   return {
     async configure({ config }) {
       endpoint = toEndpoint(config.get("opencomputer:apiUrl"), config.get("opencomputer:apiKey"));
     },
     async check(olds, news) {
-      const { inputs, failures } = handlers.check({ log: logFor(news) }, olds, news);
-      return { inputs: withoutUndefined(inputs), failures: [...failures] };
+      const { urn, inputs: program } = unpack(news);
+      const { inputs, failures } = handlers.check({ urn, log: createEngineLog(urn) }, unpack(olds).inputs, program);
+      return { inputs: withoutUndefined(pack(urn, inputs)), failures: [...failures] };
     },
     async diff(_id, olds, news) {
-      return handlers.diff({ log: logFor(news) }, olds, news);
+      const { urn, inputs } = unpack(news);
+      return handlers.diff({ urn, log: createEngineLog(urn) }, olds, inputs);
     },
-    async create(inputs) {
-      const { id, outs } = await handlers.create(await contextFor(inputs), inputs);
+    async create(news) {
+      const { urn, inputs } = unpack(news);
+      const { id, outs } = await handlers.create(await contextFor(urn), inputs);
       return { id, outs: withoutUndefined(outs) };
     },
     async read(id, outs) {
-      const props = await handlers.read(await contextFor(outs), id, outs);
+      const props = await handlers.read(await contextFor(""), id, outs);
       return props === undefined ? {} : { id, props: withoutUndefined(props) };
     },
     async update(id, olds, news) {
-      return { outs: withoutUndefined(await handlers.update(await contextFor(news), id, olds, news)) };
+      const { urn, inputs } = unpack(news);
+      return { outs: withoutUndefined(await handlers.update(await contextFor(urn), id, olds, inputs)) };
     },
     async delete(id, outs) {
-      await handlers.delete(await contextFor(outs), id, outs);
+      await handlers.delete(await contextFor(""), id, outs);
     },
   };
 }
@@ -71,10 +76,28 @@ function toEndpoint(apiUrl: string | undefined, apiKey: string | undefined): End
   return { ...(apiUrl ? { apiUrl } : {}), ...(apiKey ? { apiKey } : {}) };
 }
 
-function logFor(properties: Properties) {
-  const urn = properties["__urn"];
-  return createEngineLog(typeof urn === "string" ? urn : undefined);
+/**
+ * Handlers know `__manifest` and `__secret`; between program and provider those and the URN, which Pulumi's
+ * dynamic-provider server does not tell, are one hidden text, `__source`.
+ */
+function unpack({ __source, ...inputs }: Properties): { readonly urn: string; readonly inputs: Properties } {
+  if (__source === UNKNOWN) return { urn: "", inputs: { ...inputs, __manifest: UNKNOWN } };
+  const { urn, manifest, secret } = sourceSchema.parse(JSON.parse(z.string().default("{}").parse(__source)));
+  const source = { __manifest: manifest, __secret: secret === true ? true : undefined };
+  const given = Object.entries(source).filter(([, value]) => value !== undefined);
+  return { urn: urn ?? "", inputs: { ...inputs, ...Object.fromEntries(given) } };
 }
+
+function pack(urn: string, { __manifest, __secret, ...inputs }: Properties): Properties {
+  if (__manifest === UNKNOWN) return { ...inputs, __source: UNKNOWN };
+  return { ...inputs, __source: JSON.stringify({ urn, manifest: __manifest, secret: __secret }) };
+}
+
+const sourceSchema = z.object({
+  urn: z.string().optional(),
+  manifest: z.unknown().optional(),
+  secret: z.boolean().optional(),
+});
 
 const apis = new Map<string, Promise<Api>>();
 

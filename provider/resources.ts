@@ -18,11 +18,13 @@ export interface SnapshotArgs {
   stepTimeoutSeconds?: pulumi.Input<number>;
 }
 
-/** Step of an image as a plan shows it. */
-export interface StepSummary {
-  op: string;
-  summary: string;
-  digest: string;
+/** What the server says of a snapshot, fixed once it is created. */
+export interface SnapshotRecord {
+  checkpointId: string;
+  /** `ready`. */
+  status: string;
+  /** ISO 8601. */
+  createdAt: string;
 }
 
 /**
@@ -40,31 +42,26 @@ export class Snapshot extends pulumi.CustomResource {
   declare readonly name: pulumi.Output<string>;
   /** 64 hex digits: the identity of the image (`image.cacheKey()`). */
   declare readonly contentHash: pulumi.Output<string>;
-  declare readonly steps: pulumi.Output<StepSummary[]>;
-  /** Path in the image to digest of the content, for every file that the image adds. */
-  declare readonly files: pulumi.Output<Record<string, string>>;
-  declare readonly snapshotId: pulumi.Output<string>;
-  declare readonly checkpointId: pulumi.Output<string>;
-  /** `ready` once it is created. */
-  declare readonly status: pulumi.Output<string>;
-  /** ISO 8601. */
-  declare readonly createdAt: pulumi.Output<string>;
+  /** What the server says of it. */
+  declare readonly record: pulumi.Output<SnapshotRecord>;
 
   constructor(name: string, args: SnapshotArgs, options?: pulumi.CustomResourceOptions) {
-    const outputs = ["contentHash", "steps", "files", "snapshotId", "checkpointId", "status", "createdAt"];
+    const { image, ...rest } = args ?? {};
+    const urn = toUrn(Snapshot.__pulumiType, name, options?.parent);
+    // Every property costs time (Pulumi makes four promises of each): what belongs together is one, what is hidden, too.
     super(
       Snapshot.__pulumiType,
       name,
       {
         __provider: providerText.snapshot,
-        ...Object.fromEntries(outputs.map((key) => [key, undefined])),
-        name: args.name,
-        stepTimeoutSeconds: args.stepTimeoutSeconds,
-        ...toManifestInputs(`Snapshot ${name}`, args?.image),
-        __urn: toUrn(Snapshot.__pulumiType, name, options?.parent),
+        name: undefined,
+        contentHash: undefined,
+        record: undefined,
+        ...rest,
+        ...toSource(`Snapshot ${name}`, urn, image),
       },
-      // Outputs that only the server knows would show as removed in every plan that changes something.
-      pulumi.mergeOptions({ hideDiffs: ["snapshotId", "checkpointId", "status", "createdAt"] }, options),
+      // What only the server knows would show as removed in every plan that changes something.
+      pulumi.mergeOptions({ hideDiffs: ["record"] }, options),
     );
   }
 }
@@ -106,32 +103,42 @@ export class Sandbox extends pulumi.CustomResource {
     super(
       Sandbox.__pulumiType,
       name,
-      { __provider: providerText.sandbox, sandboxId: undefined, status: undefined, ...args, __urn: urn },
+      { __provider: providerText.sandbox, sandboxId: undefined, status: undefined, ...args, __source: toText({ urn }) },
       pulumi.mergeOptions({ hideDiffs: ["sandboxId", "status"] }, options),
     );
   }
 }
 
 /**
- * The image's manifest, and a note for the provider's process where its files are. Unknown while the image is.
- *
- * An image that is at hand becomes plain inputs: each Output costs time, and a program may have hundreds of snapshots.
+ * The hidden input: the URN, which Pulumi tells no dynamic provider, and the image's manifest, as one text. Unknown
+ * while the image is. A tree of properties would be walked by four processes, and made into promises by this one.
  */
-function toManifestInputs(resource: string, image: unknown): Record<string, pulumi.Input<unknown>> {
+function toSource(resource: string, urn: pulumi.Input<string>, image: unknown): Record<string, pulumi.Input<unknown>> {
   // pulumi.output would take an Image for a map of inputs and strip its methods: it is unwrapped by hand.
-  if (image instanceof Promise) return { __manifest: image.then((value) => note(resolveImage(resource, value))) };
-  if (!pulumi.Output.isInstance(image)) return { __manifest: note(resolveImage(resource, image)) };
-  const manifest = image.apply((value) => note(resolveImage(resource, value)));
+  if (!pulumi.Output.isInstance(image)) {
+    const manifest = image instanceof Promise ? image.then((value) => note(resource, value)) : note(resource, image);
+    return { __source: toText({ urn, manifest }) };
+  }
+  const manifest = image.apply((value) => note(resource, value));
   return {
     // What check makes of the manifest is as secret as the manifest: Pulumi knows that by the names of inputs.
     steps: manifest.apply(() => []),
     files: manifest.apply(() => ({})),
-    __manifest: manifest,
-    __secret: pulumi.isSecret(manifest),
+    __source: toText({ urn, manifest, secret: pulumi.isSecret(manifest) }),
   };
 }
 
-function note({ manifest, findBlob }: ResolvedImage): ImageManifest | Promise<ImageManifest> {
+/** An image that is at hand becomes plain text: each Output costs time, and a program may have hundreds of snapshots. */
+function toText(source: Record<string, unknown>): pulumi.Input<string> {
+  const isPlain = Object.values(source).every(
+    (value) => !pulumi.Output.isInstance(value) && !(value instanceof Promise),
+  );
+  return isPlain ? JSON.stringify(source) : pulumi.output(source).apply((known) => JSON.stringify(known));
+}
+
+/** In a preview nobody reads the files again. */
+function note(resource: string, image: unknown): ImageManifest | Promise<ImageManifest> {
+  const { manifest, findBlob } = resolveImage(resource, image);
   if (pulumi.runtime.isDryRun()) return manifest;
   return spool()
     .note(manifest, findBlob)

@@ -33,7 +33,6 @@ const { stepTimeoutSeconds: _noBuildHere, ...fields } = createSandboxFieldsSchem
 const inputsSchema = z.strictObject({
   ...fields,
   snapshot: z.string().min(1).optional(),
-  __urn: z.string().optional(),
   /** Pulumi's own. */
   __provider: z.unknown().optional(),
 });
@@ -60,7 +59,7 @@ function diff(_context: unknown, olds: Properties, news: Properties): DiffResult
 }
 
 async function create(context: HandlerContext, inputs: Properties): Promise<CreateResult> {
-  const { __urn: _urn, __provider: _text, ...request } = inputsSchema.parse(inputs);
+  const { __provider: _text, ...request } = inputsSchema.parse(inputs);
   const sandbox = await context.api.createSandbox(request, {
     onBuildLog: showBuild(context.log),
     signal: context.signal,

@@ -31,9 +31,9 @@ import {
  * | name (automatic) | follows the image | so that new and old can live side by side |
  * | stepTimeoutSeconds | update | it concerns the next build, not this snapshot |
  *
- * Inputs whose names begin with two underscores are hidden in every diff: `__manifest` is what create builds, `__urn`
- * says whose row the log belongs to, `__autoNamed` that the name was made here, `__secret` that the image holds a secret
- * of the program, so that its steps are counted in logs and not told.
+ * Inputs whose names begin with two underscores are hidden in every diff: `__manifest` is what create builds,
+ * `__autoNamed` says that the name was made here, `__secret` that the image holds a secret of the program, so that its
+ * steps are counted in logs and not told.
  */
 export const snapshotHandlers: ResourceHandlers = { check, diff, create, read, update, delete: remove };
 
@@ -41,7 +41,6 @@ const inputsSchema = z.strictObject({
   name: snapshotNameSchema.optional(),
   stepTimeoutSeconds: stepTimeoutSecondsSchema.optional(),
   __manifest: manifestSchema,
-  __urn: z.string().optional(),
   __secret: z.boolean().optional(),
   /** Pulumi's own. */
   __provider: z.unknown().optional(),
@@ -58,12 +57,13 @@ const checkedSchema = z.object({
   __secret: z.boolean().optional(),
 });
 
-function check(_context: unknown, olds: Properties, news: Properties): CheckResult {
+function check(context: Pick<HandlerContext, "urn">, olds: Properties, news: Properties): CheckResult {
   const unknowns = Object.fromEntries(Object.entries(news).filter(([, value]) => hasUnknown(value)));
   const known = Object.fromEntries(Object.entries(news).filter(([key]) => !(key in unknowns)));
   const schema = "__manifest" in unknowns ? inputsSchema.partial({ __manifest: true }) : inputsSchema;
   const parsed = schema.safeParse(known, inWords);
-  if (parsed.success) return { inputs: { ...describeInputs(parsed.data, olds, news), ...unknowns }, failures: [] };
+  if (parsed.success)
+    return { inputs: { ...describeInputs(context.urn, parsed.data, olds, news), ...unknowns }, failures: [] };
   const failures = toProblems(parsed.error, known).map(({ path, message }) => ({
     property: path.replace(/^__manifest/, "image"),
     reason: message,
@@ -71,7 +71,12 @@ function check(_context: unknown, olds: Properties, news: Properties): CheckResu
   return { inputs: news, failures };
 }
 
-function describeInputs(parsed: Partial<z.infer<typeof inputsSchema>>, olds: Properties, news: Properties): Properties {
+function describeInputs(
+  urn: string,
+  parsed: Partial<z.infer<typeof inputsSchema>>,
+  olds: Properties,
+  news: Properties,
+): Properties {
   const { __manifest: manifest, name, __provider: _text, steps: _steps, files: _files, ...rest } = parsed;
   const autoNamed = news["name"] === undefined;
   // A hash of something unknown would look right and be wrong: all that follows from the image is unknown, too.
@@ -82,7 +87,7 @@ function describeInputs(parsed: Partial<z.infer<typeof inputsSchema>>, olds: Pro
   const hash = contentHash(manifest);
   return {
     ...rest,
-    name: name ?? autoName(news, olds, hash),
+    name: name ?? autoName(urn, olds, hash),
     __autoNamed: autoNamed,
     contentHash: hash,
     steps: describeSteps(manifest),
@@ -95,10 +100,9 @@ function describeInputs(parsed: Partial<z.infer<typeof inputsSchema>>, olds: Pro
  * `<logical name>-<7 hex>`. The digits come from URN and content together, so that two stacks with one program do not
  * fight over a name on a shared server. A name that was given stays while the content is the same, even if the URN moves.
  */
-function autoName(news: Properties, olds: Properties, hash: string): string {
+function autoName(urn: string, olds: Properties, hash: string): string {
   const kept = olds["name"];
   if (olds["__autoNamed"] === true && olds["contentHash"] === hash && typeof kept === "string") return kept;
-  const urn = String(news["__urn"] ?? "");
   const logical = (urn.split("::").pop() ?? "").replace(/[^A-Za-z0-9._-]+/g, "-").replace(/^[^A-Za-z0-9]+/, "");
   return `${(logical || "snapshot").slice(0, 100)}-${sha256Hex(`${urn}\n${hash}`).slice(0, 7)}`;
 }
@@ -216,7 +220,7 @@ async function read(context: HandlerContext, id: string, outs: Properties): Prom
 }
 
 async function update(_context: unknown, _id: string, olds: Properties, news: Properties): Promise<Properties> {
-  return { ...visible(news), ...pick(olds, ["snapshotId", "checkpointId", "status", "createdAt"]) };
+  return { ...visible(news), record: olds["record"] };
 }
 
 async function remove(context: HandlerContext, id: string, outs: Properties): Promise<void> {
@@ -229,13 +233,10 @@ function toOutputs(inputs: Properties, snapshot: SnapshotInfo): Properties {
   return {
     ...visible(inputs),
     contentHash: snapshot.contentHash,
-    snapshotId: snapshot.id,
-    checkpointId: snapshot.checkpointId ?? null,
-    status: snapshot.status,
-    createdAt: snapshot.createdAt,
+    record: {
+      checkpointId: snapshot.checkpointId ?? null,
+      status: snapshot.status,
+      createdAt: snapshot.createdAt,
+    },
   };
-}
-
-function pick(from: Properties, keys: readonly string[]): Properties {
-  return Object.fromEntries(keys.filter((key) => from[key] !== undefined).map((key) => [key, from[key]]));
 }

@@ -1,5 +1,5 @@
 /** The door `pulumi-opencomputer`: the image and its Pulumi resources. The SDK is `pulumi-opencomputer/sdk`. */
-export { Sandbox, type SandboxArgs, Snapshot, type SnapshotArgs, type StepSummary } from "../provider/resources";
+export { Sandbox, type SandboxArgs, Snapshot, type SnapshotArgs, type SnapshotRecord } from "../provider/resources";
 export { isOpenComputerError, OpenComputerError } from "./errors";
 export { Image } from "./image/image";
 export type { ImageManifest } from "./image/image-manifest";

@@ -31,6 +31,8 @@ export function serveCommand(terminal: Terminal): Command {
     .option("--base <source>", "base file system: tar:…, dir:…, mmdebstrap:SUITE, oci:REF (default: by machine)")
     .addHelpText("after", HELP)
     .action(async (options: ServerOptions) => {
+      // Layers say who may read what in an image; whose umask the server was started with must not. Secrets have modes.
+      process.umask(0o022);
       // The other commands need no server inside them, and start faster without.
       const [{ readServerConfig }, { startServer }] = await Promise.all([
         import("../server/config.js"),

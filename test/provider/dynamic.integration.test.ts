@@ -53,11 +53,11 @@ it("lives: check, create with its log on its own row, read, diff, delete", async
   writeFileSync(join(dir, "tool.sh"), "echo tool\n");
   const { manifest, contentHash, findBlob } = image().resolve();
   await new BlobSpool(dir).note(manifest, findBlob);
-  const { inputs, failures } = await provider.check({}, { __manifest: manifest, __urn: URN });
+  const { inputs, failures } = await provider.check({}, { __source: JSON.stringify({ urn: URN, manifest }) });
   expect({ failures, hash: inputs["contentHash"] }).toEqual({ failures: [], hash: contentHash });
 
   const { id, outs } = await provider.create(inputs);
-  expect(outs).toMatchObject({ contentHash, status: "ready", snapshotId: id });
+  expect(outs).toMatchObject({ contentHash, record: { status: "ready" } });
   expect(provider.lines.length).toBeGreaterThan(0);
   expect(provider.lines.every((line) => line.urn === URN)).toBe(true);
 
@@ -68,7 +68,7 @@ it("lives: check, create with its log on its own row, read, diff, delete", async
 });
 
 it("leaves the unknown unknown", async () => {
-  const { inputs } = await provider.check({}, { __manifest: UNKNOWN, __urn: URN });
+  const { inputs } = await provider.check({}, { __source: UNKNOWN });
   expect(inputs).toMatchObject({ contentHash: UNKNOWN, name: UNKNOWN });
   expect(await provider.diff("id", { contentHash: "a", name: "b" }, inputs)).toMatchObject({
     changes: 2,
@@ -80,12 +80,15 @@ it("names a file that changed between preview and up", async () => {
   writeFileSync(join(dir, "tool.sh"), "echo before\n");
   const { manifest, findBlob } = image().resolve();
   await new BlobSpool(dir).note(manifest, findBlob);
-  const { inputs } = await provider.check({}, { __manifest: manifest, __urn: URN });
+  const { inputs } = await provider.check({}, { __source: JSON.stringify({ urn: URN, manifest }) });
   writeFileSync(join(dir, "tool.sh"), "echo after\n");
   await expect(provider.create(inputs)).rejects.toThrow(/tool\.sh.*changed/s);
 });
 
 it("shows the reason of a failed build", async () => {
-  const { inputs } = await provider.check({}, { __manifest: Image.base().runCommands("fail").toJSON(), __urn: URN });
+  const { inputs } = await provider.check(
+    {},
+    { __source: JSON.stringify({ urn: URN, manifest: Image.base().runCommands("fail").toJSON() }) },
+  );
   await expect(provider.create(inputs)).rejects.toThrow(/step 1/);
 });

@@ -22,16 +22,22 @@ beforeEach(() => {
     info: (line: string) => lines.push(`info ${line}`),
     warn: (line: string) => lines.push(`warn ${line}`),
   };
-  context = { api: api as unknown as Api, log, findBlob: () => undefined, signal: new AbortController().signal };
+  context = {
+    api: api as unknown as Api,
+    urn: URN,
+    log,
+    findBlob: () => undefined,
+    signal: new AbortController().signal,
+  };
 });
 
 const image = (packages: string[] = ["pandas"]) =>
   Image.base().aptInstall(["jq"]).pipInstall(packages).addFile("/workspace/a.txt", "a");
 
-const newsOf = (of: Image, more: Properties = {}): Properties => ({ __manifest: of.toJSON(), __urn: URN, ...more });
+const newsOf = (of: Image, more: Properties = {}): Properties => ({ __manifest: of.toJSON(), ...more });
 
-const checked = (news: Properties, olds: Properties = {}) => {
-  const { inputs, failures } = snapshotHandlers.check(context, olds, news);
+const checked = (news: Properties, olds: Properties = {}, urn = URN) => {
+  const { inputs, failures } = snapshotHandlers.check({ ...context, urn }, olds, news);
   expect(failures).toEqual([]);
   return inputs;
 };
@@ -53,7 +59,7 @@ describe("snapshot check", () => {
   });
 
   it("gives two stacks two names, and one stack the same name always", () => {
-    const other = checked(newsOf(image(), { __urn: URN.replace("dev", "prod") }));
+    const other = checked(newsOf(image()), {}, URN.replace("dev", "prod"));
     expect(checked(newsOf(image()))["name"]).toBe(checked(newsOf(image()))["name"]);
     expect(other["name"]).not.toBe(checked(newsOf(image()))["name"]);
     expect(other["contentHash"]).toBe(checked(newsOf(image()))["contentHash"]);
@@ -61,9 +67,9 @@ describe("snapshot check", () => {
 
   it("keeps an automatic name when the resource is renamed and its content is not", () => {
     const before = checked(newsOf(image()));
-    const renamed = newsOf(image(), { __urn: `${URN}-2` });
-    expect(checked(renamed, before)["name"]).toBe(before["name"]);
-    expect(checked({ ...renamed, __manifest: image(["polars"]).toJSON() }, before)["name"]).not.toBe(before["name"]);
+    const renamed = `${URN}-2`;
+    expect(checked(newsOf(image()), before, renamed)["name"]).toBe(before["name"]);
+    expect(checked(newsOf(image(["polars"])), before, renamed)["name"]).not.toBe(before["name"]);
   });
 
   const unknowns: [string, Properties, Properties][] = [
@@ -129,7 +135,8 @@ describe("snapshot life", () => {
   it("builds, shows the log as status, and returns what does not move by itself", async () => {
     const { id, outs } = await created();
     expect(lines).toEqual(["info step 1/1: run it"]);
-    expect(outs).toMatchObject({ snapshotId: id, status: "ready", contentHash: image().cacheKey() });
+    expect(id).not.toBe("");
+    expect(outs).toMatchObject({ record: { status: "ready" }, contentHash: image().cacheKey() });
     expect(Object.keys(outs).filter((key) => key.startsWith("__") || key === "lastUsedAt")).toEqual([]);
   });
 
@@ -187,7 +194,7 @@ describe("sandbox diff", () => {
     ["the timeout", { timeout: 61 }, [], true],
   ];
   it.each(changes)("%s", (_what, change, replaces, hasChanges) => {
-    const result = sandboxHandlers.diff(context, { ...base, sandboxId: "sb-1" }, { ...base, ...change, __urn: "x" });
+    const result = sandboxHandlers.diff(context, { ...base, sandboxId: "sb-1" }, { ...base, ...change });
     expect(result).toEqual({ changes: hasChanges, replaces, deleteBeforeReplace: false });
   });
 

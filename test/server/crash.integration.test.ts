@@ -34,7 +34,9 @@ afterAll(async () => {
 });
 
 async function start(): Promise<void> {
-  child = spawn(process.execPath, [COMMAND, "serve", "--home", home], { stdio: "ignore" });
+  // By a user whose umask keeps everybody else out: what root-inside must read has the mode that it needs all the same.
+  const serve = ["-c", 'umask 077; exec "$0" "$@"', process.execPath, COMMAND, "serve", "--home", home];
+  child = spawn("sh", serve, { stdio: "ignore" });
   await untilTrue(120_000, async () => {
     if (child.exitCode !== null) throw new Error(`the server ended with ${child.exitCode}`);
     const found = await readServerCard(home);

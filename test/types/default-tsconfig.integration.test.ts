@@ -32,7 +32,7 @@ const image = Image.base().aptInstall(["jq"]).addFile("/etc/motd", "hi", { mode:
 const snapshot = new Snapshot("agent", { image });
 const sandbox = new Sandbox("agent", { snapshot: snapshot.name, timeout: 3600 });
 export const manifest: ImageManifest = image.toJSON();
-export const summaries = snapshot.steps.apply((steps) => steps.map(({ summary }) => summary));
+export const builtAt = snapshot.record.createdAt;
 export const id: pulumi.Output<string> = sandbox.sandboxId;
 `,
   "sdk-program.ts": `
