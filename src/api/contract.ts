@@ -2,15 +2,19 @@ import type { Readable } from "node:stream";
 import type { ImageManifest } from "../image/image-manifest";
 import type { BlobSource } from "../image/local-files";
 import type {
+  BuildInfo,
   BuildLogEvent,
   Collected,
   ExecRequest,
   ExecResult,
   FileInfo,
   ImagePlan,
+  NetworkPolicy,
+  Retention,
   SandboxInfo,
   ServerInfo,
   SnapshotInfo,
+  SnapshotUsage,
 } from "./records";
 
 /**
@@ -19,25 +23,41 @@ import type {
  */
 export interface Api {
   /**
-   * Builds the image where it is not built yet and gives it a name.
+   * Builds the image where it is not built yet and gives it a name, or, with `ifExists: "version"`, makes it the current
+   * version of a name that is there: built first, then moved at once. The same content again is no new version.
    *
    * @throws conflict where the name is taken, build_failed, build_cancelled, blob_missing, file_changed
    */
   createSnapshot(request: CreateSnapshotRequest, options?: BuildOptions): Promise<SnapshotInfo>;
-  /** All named snapshots of the organisation, newest first. */
-  listSnapshots(options?: CallOptions): Promise<SnapshotInfo[]>;
-  /** @throws not_found */
-  getSnapshot(name: string, options?: CallOptions): Promise<SnapshotInfo>;
-  /** One that is gone is fine. Running sandboxes are not affected. */
-  deleteSnapshot(name: string, options?: CallOptions): Promise<void>;
+  /** The current versions of all names of the organisation, newest first; with `labels`, of those that have them all. */
+  listSnapshots(options?: ListSnapshotsOptions): Promise<SnapshotInfo[]>;
+  /**
+   * `ref` is a name, or on our server one version of it: `name@3`, `name@<8 or more digits of the contentHash>`, `name:tag`.
+   *
+   * @throws not_found
+   */
+  getSnapshot(ref: string, options?: CallOptions): Promise<SnapshotInfo>;
+  /**
+   * Deletes a name with all its versions, or the one version that is named (`name@3`), unless it is the current one. One
+   * that is gone is fine. Running sandboxes are not affected.
+   *
+   * @throws conflict for the current version of a name that has others
+   */
+  deleteSnapshot(ref: string, options?: CallOptions): Promise<void>;
 
-  /** Starts a sandbox from an image (built where needed), a snapshot, or neither (the base). */
+  /**
+   * Starts a sandbox from an image (built where needed), a snapshot, or neither (the base). A call that is given up leaves
+   * none. With `owner`, a running sandbox of the same owner is answered with instead: so a create whose answer was lost
+   * can be repeated.
+   */
   createSandbox(request: CreateSandboxRequest, options?: BuildOptions): Promise<SandboxInfo>;
   listSandboxes(options?: CallOptions): Promise<SandboxInfo[]>;
   /** @throws not_found */
   getSandbox(id: string, options?: CallOptions): Promise<SandboxInfo>;
   /** Sets the idle timeout anew, in seconds from now; 0 is never. */
   setSandboxTimeout(id: string, timeoutSeconds: number, options?: CallOptions): Promise<void>;
+  /** Puts these tags in the place of all that it has. */
+  setSandboxTags(id: string, tags: Readonly<Record<string, string>>, options?: CallOptions): Promise<void>;
   /** @throws not_found */
   killSandbox(id: string, options?: CallOptions): Promise<void>;
 
@@ -56,6 +76,22 @@ export interface ServerApi extends Api {
   info(options?: CallOptions): Promise<ServerInfo>;
   /** What a build of this image would do; nothing is built and no bytes are sent. */
   plan(manifest: ImageManifest, options?: CallOptions): Promise<ImagePlan>;
+  /** All versions of a name, newest first. @throws not_found */
+  listSnapshotVersions(name: string, options?: CallOptions): Promise<SnapshotInfo[]>;
+  /** Makes another version the current one, at once: a rollback or a promotion. @throws not_found, conflict (not ready) */
+  promoteSnapshot(ref: string, options?: CallOptions): Promise<SnapshotInfo>;
+  /** Gives a version a further name, or moves that name to it. @throws not_found */
+  tagSnapshot(ref: string, tag: string, options?: CallOptions): Promise<SnapshotInfo>;
+  /** One that is gone is fine. */
+  untagSnapshot(name: string, tag: string, options?: CallOptions): Promise<void>;
+  /** Changes labels or retention of a name; what is absent stays. @throws not_found */
+  updateSnapshot(name: string, change: SnapshotChange, options?: CallOptions): Promise<SnapshotInfo>;
+  /** @throws not_found */
+  snapshotUsage(name: string, options?: CallOptions): Promise<SnapshotUsage>;
+  /** Running builds and those whose logs are kept, newest first. */
+  listBuilds(options?: CallOptions): Promise<BuildInfo[]>;
+  /** As {@link followSnapshotLog}, of any build by its id. @throws not_found; the build's own error where it failed */
+  followBuildLog(id: string, options?: FollowOptions): Promise<BuildInfo>;
   /** Removes layers and files that nothing needs. */
   collect(options?: CallOptions): Promise<Collected>;
   /**
@@ -64,6 +100,15 @@ export interface ServerApi extends Api {
    * @throws not_found; the build's own error where it failed
    */
   followSnapshotLog(name: string, options?: FollowOptions): Promise<SnapshotInfo>;
+}
+
+export interface ListSnapshotsOptions extends CallOptions {
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+export interface SnapshotChange {
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly retention?: Retention;
 }
 
 export interface FollowOptions extends BuildOptions {
@@ -98,6 +143,14 @@ export interface CreateSnapshotRequest {
   readonly image: ImageUpload;
   /** Limit of each build step. Default: the server's, 30 minutes. */
   readonly stepTimeoutSeconds?: number;
+  /** Limit of the whole build. Default: none beyond its steps'. */
+  readonly buildTimeoutSeconds?: number;
+  /** Ours: what to do where the name is taken. Default `fail`. */
+  readonly ifExists?: "fail" | "version";
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly retention?: Retention;
+  /** Ours: kept with the name, so that an asker whose answer was lost recognises its own. At most 256 characters. */
+  readonly owner?: string;
 }
 
 export interface CreateSandboxRequest {
@@ -110,4 +163,8 @@ export interface CreateSandboxRequest {
   readonly memoryMB?: number;
   readonly cpuCount?: number;
   readonly stepTimeoutSeconds?: number;
+  readonly tags?: Readonly<Record<string, string>>;
+  readonly network?: NetworkPolicy;
+  /** Ours: at most 256 characters. */
+  readonly owner?: string;
 }

@@ -19,6 +19,31 @@ export interface SnapshotInfo {
   readonly lastUsedAt?: string;
   /** Ours: why the build failed. */
   readonly error?: string;
+  /** Ours, as all that follows; the hosted service has one version of a name. Counted from 1. */
+  readonly version?: number;
+  /** Whether this is the version that the bare name means. */
+  readonly current?: boolean;
+  /** Further names of this version: `name:tag`. */
+  readonly tags?: readonly string[];
+  /** Labels of the name, the same for all its versions. */
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly retention?: Retention;
+  /** Who asked for the name first, in the asker's own words; `createSnapshot` compares it. */
+  readonly owner?: string;
+}
+
+/** How long versions that are no longer current stay for a rollback. Those with a tag stay anyway. */
+export interface Retention {
+  /** How many of them, the newest. Default 1. */
+  readonly keepLast?: number;
+  /** Seconds after which one goes that was superseded. Default: never. */
+  readonly ttlSeconds?: number;
+}
+
+/** Ours: who uses a snapshot. */
+export interface SnapshotUsage {
+  /** Running sandboxes that were started from any of its versions. */
+  readonly sandboxes: readonly { readonly sandboxID: string; readonly version: number | null }[];
 }
 
 /** A sandbox and how it runs. */
@@ -38,7 +63,19 @@ export interface SandboxInfo {
   readonly endAt?: string | null;
   /** Ours: idle seconds; 0 is never. */
   readonly timeout?: number;
+  readonly tags?: Readonly<Record<string, string>>;
+  /** Ours: what it reaches. Default: `egress`. */
+  readonly network?: NetworkPolicy;
+  /** Ours: who created it, in the creator's own words; see `createSandbox`. */
+  readonly owner?: string;
 }
+
+/**
+ * What a sandbox reaches: `none` (its own loopback), `egress` (everything that the host lets it reach), or only
+ * certain destinations: a host (`pypi.org`), the hosts below one (`*.pypi.org`), an address or a block of them
+ * (`192.0.2.0/24`).
+ */
+export type NetworkPolicy = "none" | "egress" | { readonly allow: readonly string[] };
 
 /** One line of a build. */
 export interface BuildLogEvent {
@@ -95,6 +132,19 @@ export interface ImagePlan {
   readonly keys: readonly string[];
   /** How many steps, counted from the first, are built already. */
   readonly cached: number;
+}
+
+/** Ours: a build, running or over. */
+export interface BuildInfo {
+  readonly id: string;
+  readonly status: "running" | "succeeded" | "failed" | "cancelled";
+  readonly contentHash: string;
+  /** The snapshot's name that it was first asked for, where there was one. */
+  readonly name?: string;
+  readonly startedAt: string;
+  readonly finishedAt?: string;
+  /** Why it failed. */
+  readonly error?: string;
 }
 
 /** Ours: what a collection removed. */

@@ -17,6 +17,20 @@ export const routes = {
   blob: (digest: string, offset = 0) => `/blobs/${encodeURIComponent(digest)}${offset > 0 ? `?offset=${offset}` : ""}`,
   /** Ours: the log of a snapshot's build, live or past, as the SSE of the create call. `?from=N` skips N events. */
   snapshotLog: (name: string, from = 0) => `${routes.snapshot(name)}/log${from > 0 ? `?from=${from}` : ""}`,
+  /** Ours: `GET` the versions of a name. */
+  snapshotVersions: (name: string) => `${routes.snapshot(name)}/versions`,
+  /** Ours: `POST` makes the version that the reference names the current one. */
+  snapshotPromote: (ref: string) => `${routes.snapshot(ref)}/promote`,
+  /** Ours: `PUT` gives the version that the reference names a further name, `DELETE` (of a name) takes it away. */
+  snapshotTag: (ref: string, tag: string) => `${routes.snapshot(ref)}/tags/${encodeURIComponent(tag)}`,
+  /** Ours: `GET` who uses it. */
+  snapshotUsage: (name: string) => `${routes.snapshot(name)}/usage`,
+  /** The hosted service has it, too: `PUT` a flat map puts these tags in the place of all. */
+  sandboxTags: (id: string) => `${routes.sandbox(id)}/tags`,
+  /** Ours: `GET` running builds and those whose logs are kept. */
+  builds: "/builds",
+  /** Ours: as {@link routes.snapshotLog}, of any build. */
+  buildLog: (id: string, from = 0) => `/builds/${encodeURIComponent(id)}/log${from > 0 ? `?from=${from}` : ""}`,
   /** Ours: collect what nothing needs. */
   collect: "/gc",
   /** Ours: `POST {image}` answers which steps are built already; nothing is built. */

@@ -2,15 +2,19 @@ import { z } from "zod";
 import { ERROR_CODES } from "../errors";
 import { digestSchema, envSchema } from "../image/step";
 import type {
+  BuildInfo,
   BuildLogEvent,
   Collected,
   ExecRequest,
   ExecResult,
   FileInfo,
   ImagePlan,
+  NetworkPolicy,
+  Retention,
   SandboxInfo,
   ServerInfo,
   SnapshotInfo,
+  SnapshotUsage,
 } from "./records";
 
 /**
@@ -26,6 +30,53 @@ export const snapshotNameSchema = z
     "must be 1 to 128 letters, digits, '.', '_' or '-', beginning with a letter or digit (no '/' and no spaces)",
   );
 
+/**
+ * A snapshot or one version of it: `name`, `name@3`, `name@<8 to 64 digits of the contentHash>`, `name:tag`. A number of up
+ * to seven digits is a version.
+ */
+export const snapshotRefSchema = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}(@([1-9][0-9]{0,6}|[0-9a-f]{8,64})|:[A-Za-z0-9][A-Za-z0-9._-]{0,127})?$/,
+    "must be a snapshot's name, or name@VERSION, name@CONTENT_HASH (8 to 64 digits), name:TAG",
+  );
+
+/** A further name of a version. */
+export const snapshotTagSchema = snapshotNameSchema;
+
+/** Labels and tags: at most 50, as the hosted service has it. */
+export const labelsSchema = z
+  .record(
+    z
+      .string()
+      .regex(
+        /^(?!oc:)[A-Za-z0-9_.:/-]{1,128}$/,
+        "must be 1 to 128 letters, digits, '_', '.', ':', '/' or '-', not beginning with oc:",
+      ),
+    z.string().max(256),
+  )
+  .refine((labels) => Object.keys(labels).length <= 50, "must be at most 50");
+
+export const retentionSchema = z.strictObject({
+  keepLast: z.int().min(0).max(1_000).optional(),
+  ttlSeconds: z.int().min(1).max(315_360_000).optional(),
+}) satisfies z.ZodType<Retention>;
+
+/** One destination of an allow-list: a host, `*.host`, an IPv4 address or block. */
+export const destinationSchema = z
+  .string()
+  .regex(
+    /^((\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?|\d{1,3}(\.\d{1,3}){3}(\/([0-9]|[12][0-9]|3[0-2]))?)$/,
+    "must be a host (pypi.org), *.host, an IPv4 address, or a block (192.0.2.0/24)",
+  );
+
+export const networkPolicySchema = z.union([
+  z.enum(["none", "egress"]),
+  z.strictObject({ allow: z.array(destinationSchema).min(1).max(256) }),
+]) satisfies z.ZodType<NetworkPolicy>;
+
+export const ownerSchema = z.string().min(1).max(256);
+
 export const snapshotStatusSchema = z.enum(["building", "ready", "failed"]);
 
 export const snapshotInfoSchema = z.object({
@@ -40,7 +91,29 @@ export const snapshotInfoSchema = z.object({
   lastUsedAt: z.string().optional(),
   /** Ours: why the build failed. */
   error: z.string().optional(),
+  version: z.int().optional(),
+  current: z.boolean().optional(),
+  tags: z.array(z.string()).optional(),
+  labels: z.record(z.string(), z.string()).optional(),
+  retention: z.object({ keepLast: z.int().optional(), ttlSeconds: z.int().optional() }).optional(),
+  owner: z.string().optional(),
 }) satisfies z.ZodType<SnapshotInfo>;
+
+/** Ours: who uses a snapshot. */
+export const snapshotUsageSchema = z.object({
+  sandboxes: z.array(z.object({ sandboxID: z.string(), version: z.int().nullable() })),
+}) satisfies z.ZodType<SnapshotUsage>;
+
+/** Ours: a build, running or over. */
+export const buildInfoSchema = z.object({
+  id: z.string(),
+  status: z.enum(["running", "succeeded", "failed", "cancelled"]),
+  contentHash: z.string(),
+  name: z.string().optional(),
+  startedAt: z.string(),
+  finishedAt: z.string().optional(),
+  error: z.string().optional(),
+}) satisfies z.ZodType<BuildInfo>;
 
 export const sandboxInfoSchema = z.object({
   sandboxID: z.string(),
@@ -57,6 +130,9 @@ export const sandboxInfoSchema = z.object({
   endAt: z.string().nullish(),
   /** Ours: idle seconds; 0 is never. */
   timeout: z.number().optional(),
+  tags: z.record(z.string(), z.string()).optional(),
+  network: networkPolicySchema.optional(),
+  owner: z.string().optional(),
 }) satisfies z.ZodType<SandboxInfo>;
 
 const timeoutSecondsSchema = z.int().min(0).max(31_536_000);
