@@ -1,3 +1,4 @@
+import { invalidInput } from "../errors";
 import { digestOf, toCanonicalJson } from "./hash";
 import type { DirEntry, ImageManifest } from "./image-manifest";
 import { dirEntriesSchema, MAX_INLINE_ENTRIES } from "./step";
@@ -34,12 +35,28 @@ export type ReadBlob = (digest: string) => Promise<Uint8Array>;
 /**
  * The entries of an `add_dir` step, whichever way they stand in the manifest.
  *
- * @throws whatever `read` throws; a ZodError where the bytes are no tree
+ * @throws whatever `read` throws; invalid_input where the bytes are no tree
  */
 export async function entriesOf(args: DirArgs, read: ReadBlob): Promise<readonly DirEntry[]> {
   if ("entries" in args) return args.entries;
-  const bytes = await read(args.tree);
-  return dirEntriesSchema.parse(JSON.parse(Buffer.from(bytes).toString("utf8")));
+  return parseTree(args.tree, Buffer.from(await read(args.tree)));
+}
+
+/** Only the one right spelling counts, and only where a tree is called for: another would be another identity. */
+function parseTree(digest: string, bytes: Buffer): readonly DirEntry[] {
+  const parsed = dirEntriesSchema.safeParse(parseJson(bytes));
+  const { tree } = parsed.success ? toDirContent(parsed.data) : {};
+  if (parsed.success && tree?.digest === digest) return parsed.data;
+  const message = `is no tree: expected the canonical JSON of more than ${MAX_INLINE_ENTRIES} directory entries (docs/manifest.md)`;
+  throw invalidInput("the image manifest", [{ path: digest, message }]);
+}
+
+function parseJson(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString("utf8"));
+  } catch {
+    return undefined;
+  }
 }
 
 type DirArgs = Extract<ImageManifest["steps"][number], { type: "add_dir" }>["args"];

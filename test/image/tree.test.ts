@@ -44,6 +44,18 @@ describe("large directories", () => {
     expect(digests.every((digest) => findBlob(digest) !== undefined)).toBe(true);
   });
 
+  const entry = (path: string) => ({ digest: digestOf(path), executable: false, kind: "file" as const, path });
+  const many = Array.from({ length: MAX_INLINE_ENTRIES + 1 }, (_, index) => entry(`f${index}`));
+  it.each([
+    ["no JSON", "tree"],
+    ["something else", "{}"],
+    ["few enough for the manifest", JSON.stringify([entry("f")])],
+    ["spelt in another way", `${toDirContent(many).tree?.bytes} `],
+  ])("are refused where their tree is %s: it would be a second identity", async (_what, text) => {
+    const args = { path: "/d", tree: digestOf(Buffer.from(text)) };
+    await expect(entriesOf(args, async () => Buffer.from(text))).rejects.toThrow(/is no tree/);
+  });
+
   it("have one identity, whoever made the manifest", async () => {
     fill(MAX_INLINE_ENTRIES + 1);
     const ours = Image.base().addLocalDir(dir, "/app").toJSON();

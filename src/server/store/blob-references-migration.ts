@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { type Migration, sql } from "kysely";
 import type { ImageManifest } from "../../image/image-manifest";
-import { allDigests } from "../../image/tree";
+import { allDigests, namedDigests } from "../../image/tree";
 import { blobPath } from "./blob-path";
 import { insertReferences } from "./sqlite-blobs";
 
@@ -18,11 +18,16 @@ const SCHEMA = [
 
 /**
  * Makes the tables of references and fills them for the images and snapshots of an older home. That needs the trees,
- * which lie in the folder of blobs; one that is not there refers to nothing, and its image cannot be built without a
- * new upload anyway.
+ * which lie in the folder of blobs; one that is not there, or is none, refers to nothing, and its image cannot be built
+ * without a new upload anyway.
  */
 export function blobReferencesMigration(blobDir: string): Migration {
-  const readTree = (digest: string) => readFile(blobPath(blobDir, digest)).catch(() => Buffer.from("[]"));
+  const readTree = (digest: string) => readFile(blobPath(blobDir, digest));
+  const digestsOf = async ({ base, steps }: ImageManifest) => {
+    const manifests = steps.map((step) => ({ base, steps: [step] }));
+    const read = manifests.map((manifest) => allDigests(manifest, readTree).catch(() => namedDigests(manifest)));
+    return [...new Set((await Promise.all(read)).flat())];
+  };
   return {
     async up(db) {
       for (const statement of SCHEMA) await sql.raw(statement).execute(db);
@@ -30,7 +35,7 @@ export function blobReferencesMigration(blobDir: string): Migration {
         select org_id, content_hash, manifest from images
         union select org_id, content_hash, manifest from snapshots`.execute(db);
       for (const row of known.rows) {
-        const digests = await allDigests(JSON.parse(row.manifest) as ImageManifest, readTree);
+        const digests = await digestsOf(JSON.parse(row.manifest) as ImageManifest);
         await insertReferences(db, row.org_id, { contentHash: row.content_hash, digests }, 0);
       }
     },
