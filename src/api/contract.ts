@@ -90,8 +90,13 @@ export interface ServerApi extends Api {
   snapshotUsage(name: string, options?: CallOptions): Promise<SnapshotUsage>;
   /** Running builds and those whose logs are kept, newest first. */
   listBuilds(options?: CallOptions): Promise<BuildInfo[]>;
-  /** As {@link followSnapshotLog}, of any build by its id. @throws not_found; the build's own error where it failed */
-  followBuildLog(id: string, options?: FollowOptions): Promise<BuildInfo>;
+  /**
+   * As {@link followSnapshotLog}, of any build by its id. Looking on holds nothing: a build that nobody else waits for is
+   * cancelled all the same.
+   *
+   * @throws not_found; the build's own error where it failed
+   */
+  followBuildLog(id: string, options?: FollowBuildOptions): Promise<BuildInfo>;
   /** Removes layers and files that nothing needs. */
   collect(options?: CallOptions): Promise<Collected>;
   /**
@@ -114,6 +119,11 @@ export interface SnapshotChange {
 export interface FollowOptions extends BuildOptions {
   /** How many lines to pass over. Default 0. */
   readonly from?: number;
+}
+
+export interface FollowBuildOptions extends FollowOptions {
+  /** False: resolves after the lines that are there, also where the build still runs. Default true. */
+  readonly follow?: boolean;
 }
 
 export interface CallOptions {

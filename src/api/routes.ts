@@ -29,8 +29,9 @@ export const routes = {
   sandboxTags: (id: string) => `${routes.sandbox(id)}/tags`,
   /** Ours: `GET` running builds and those whose logs are kept. */
   builds: "/builds",
-  /** Ours: as {@link routes.snapshotLog}, of any build. */
-  buildLog: (id: string, from = 0) => `/builds/${encodeURIComponent(id)}/log${from > 0 ? `?from=${from}` : ""}`,
+  /** Ours: as {@link routes.snapshotLog}, of any build. `?follow=0` ends with the lines that are there. */
+  buildLog: (id: string, from = 0, follow = true) =>
+    `/builds/${encodeURIComponent(id)}/log?from=${from}${follow ? "" : "&follow=0"}`,
   /** Ours: collect what nothing needs. */
   collect: "/gc",
   /** Ours: `POST {image}` answers which steps are built already; nothing is built. */

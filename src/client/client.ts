@@ -1,6 +1,7 @@
 import type { ServerApi } from "../api/contract";
 import { routes } from "../api/routes";
 import { collectedSchema, imagePlanSchema, serverInfoSchema } from "../api/schemas";
+import { createBuildCalls } from "./build-calls";
 import { createExecCalls } from "./exec-calls";
 import { createFileCalls } from "./file-calls";
 import { createSandboxCalls } from "./sandbox-calls";
@@ -25,6 +26,7 @@ export function createClient(options: ClientOptions): ServerApi {
   return {
     ...createSnapshotCalls(transport, onWarning),
     ...createSandboxCalls(transport, onWarning),
+    ...createBuildCalls(transport),
     ...createExecCalls(transport),
     ...createFileCalls(transport),
     info: (call) => transport.json(serverInfoSchema, { method: "GET", path: routes.info, ...call }),

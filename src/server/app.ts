@@ -5,12 +5,14 @@ import { answerError, answerUnknownRoute } from "./http-errors";
 import type { Log } from "./log";
 import { describeApi } from "./openapi";
 import { blobRoutes } from "./routes/blob-routes";
+import { buildRoutes } from "./routes/build-routes";
 import { execRoutes } from "./routes/exec-routes";
 import { fileRoutes } from "./routes/file-routes";
 import { sandboxRoutes } from "./routes/sandbox-routes";
 import { healthRoutes, serviceRoutes } from "./routes/service-routes";
 import { snapshotRoutes } from "./routes/snapshot-routes";
 import type { BlobStore } from "./services/blob-store";
+import type { BuildHistory } from "./services/build-history";
 import type { CollectionService } from "./services/collection-service";
 import type { ExecService } from "./services/exec-service";
 import type { FileService } from "./services/file-service";
@@ -23,6 +25,7 @@ export interface AppParts {
   readonly engine: Engine;
   readonly store: Store;
   readonly blobs: BlobStore;
+  readonly history: BuildHistory;
   readonly snapshots: SnapshotService;
   readonly sandboxes: SandboxService;
   readonly exec: ExecService;
@@ -63,6 +66,7 @@ function createApi(parts: AppParts): Hono<AppEnv> {
   api.route("/sandboxes", execRoutes(parts));
   api.route("/sandboxes", fileRoutes(parts));
   api.route("/blobs", blobRoutes(parts));
+  api.route("/builds", buildRoutes(parts));
   api.route("/", serviceRoutes(parts));
   return api;
 }

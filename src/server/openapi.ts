@@ -1,6 +1,7 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { z } from "zod";
 import {
+  buildInfoSchema,
   collectedSchema,
   createSandboxFieldsSchema,
   execProgressSchema,
@@ -107,6 +108,14 @@ export const ENDPOINTS: readonly Endpoint[] = [
   e("put", "/blobs/{digest}", "Bring the bytes of a file, or what is left of them", 204, {
     body: "bytes",
     query: { offset: z.string().optional() },
+  }),
+  e("get", "/builds", "Running builds and those whose logs are kept, newest first", 200, {
+    answer: z.array(buildInfoSchema),
+  }),
+  e("get", "/builds/{id}/log", "A build's log, past and live; follow=0 ends it with the lines that are there", 200, {
+    answer: buildInfoSchema,
+    events: true,
+    query: { ...from, follow: z.enum(["0", "1"]).optional() },
   }),
   e("get", "/info", "Version and engine", 200, { answer: serverInfoSchema }),
   e("post", "/plan", "What a build of an image would do", 200, {

@@ -1,7 +1,7 @@
 import type { Context } from "hono";
 import { encodeEvent, KEEPALIVE, KEEPALIVE_SECONDS } from "../api/events";
 import type { BuildEvent } from "../engines/engine";
-import { isOpenComputerError, toErrorJson } from "../errors";
+import { invalidInput, isOpenComputerError, toErrorJson } from "../errors";
 import type { Log } from "./log";
 import { whenAborted } from "./services/abortable";
 
@@ -18,6 +18,12 @@ export interface ProgressAnswer<T> {
 /** True where the caller asked for a stream of events. */
 export function wantsEvents(c: Context): boolean {
   return (c.req.header("accept") ?? "").includes("text/event-stream");
+}
+
+/** The `from` of a log's address: how many of its events to pass over. @throws invalid_input where it is no number */
+export function readFrom(text = "0"): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw invalidInput("the request", [{ path: "from", message: `must be a number of events; it is ${text}` }]);
 }
 
 /**

@@ -2,14 +2,13 @@ import { type Context, Hono } from "hono";
 import { z } from "zod";
 import type { SnapshotInfo } from "../../api/records";
 import { snapshotNameSchema, stepTimeoutSecondsSchema } from "../../api/schemas";
-import { invalidInput } from "../../errors";
 import type { AppParts } from "../app";
 import type { AppEnv } from "../auth";
 import { limitBody, MANIFEST_BODY_BYTES, readBody } from "../request-body";
 import { abortable } from "../services/abortable";
 import { takeManifest } from "../services/manifest-intake";
 import type { PendingSnapshot } from "../services/snapshot-creation";
-import { drain, type Progress, streamProgress, wantsEvents } from "../sse";
+import { drain, type Progress, readFrom, streamProgress, wantsEvents } from "../sse";
 import type { SnapshotRow } from "../store/store";
 
 const createSnapshotSchema = z.strictObject({
@@ -73,9 +72,4 @@ function toInfo(row: SnapshotRow): SnapshotInfo {
     ...(row.lastUsedAt === null ? {} : { lastUsedAt: new Date(row.lastUsedAt).toISOString() }),
     ...(row.error === null ? {} : { error: row.error.error }),
   };
-}
-
-function readFrom(text = "0"): number {
-  if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw invalidInput("the request", [{ path: "from", message: `must be a number of events; it is ${text}` }]);
 }

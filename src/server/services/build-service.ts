@@ -42,6 +42,7 @@ export interface BuildWish {
 export class BuildService {
   private readonly flights = new Map<string, Flight>();
   private readonly ending = new Map<string, Promise<unknown>>();
+  private readonly liveLogs = new Map<string, BuildLog>();
   private stopping = false;
 
   constructor(private readonly parts: BuildServiceParts) {}
@@ -53,6 +54,11 @@ export class BuildService {
     const key = `${org.orgId}/${hash}`;
     const flight = this.flights.get(key) ?? this.begin(key, org, wish, hash);
     return subscribe(flight, () => this.cancel(key, flight, cancelled("nobody waits for it any more")));
+  }
+
+  /** The log of a build that runs now. */
+  liveLog(id: string): BuildLog | undefined {
+    return this.liveLogs.get(id);
   }
 
   /** Cancels all builds and waits until their rows say so. */
@@ -115,6 +121,7 @@ export class BuildService {
     const logPath = join(logDir, `${id}.ndjson`);
     await mkdir(logDir, { recursive: true, mode: 0o700 });
     const log = new BuildLog(logPath);
+    this.liveLogs.set(id, log);
     try {
       const startedAt = now();
       await org.insertBuild({
@@ -124,6 +131,7 @@ export class BuildService {
       flight.open({ kind: "building", id, log });
       return await this.buildAndRecord(flight, org, wish, { id, hash, log });
     } finally {
+      this.liveLogs.delete(id);
       log.close();
     }
   }

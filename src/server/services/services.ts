@@ -4,6 +4,7 @@ import type { Log } from "../log";
 import type { Store } from "../store/store";
 import { ActivityGate } from "./activity-gate";
 import { BlobStore } from "./blob-store";
+import { BuildHistory } from "./build-history";
 import { BuildQueue } from "./build-queue";
 import { BuildService } from "./build-service";
 import { CollectionService } from "./collection-service";
@@ -29,12 +30,13 @@ export function createServices(parts: ServicesParts) {
   const blobs = new BlobStore(join(parts.home, "blobs"), parts.now, gate);
   const queue = new BuildQueue(parts.buildsAtOnce);
   const builds = new BuildService({ ...parts, blobs, gate, queue, logDir: join(parts.home, "builds") });
+  const history = new BuildHistory(builds);
   const snapshots = new SnapshotService({ builds, now: parts.now });
   const sandboxes = new SandboxService({ ...parts, builds, snapshots, gate });
   const exec = new ExecService({ ...parts, sandboxes });
   const files = new FileService({ ...parts, sandboxes });
   const collection = new CollectionService({ ...parts, blobs, gate });
-  return { blobs, builds, snapshots, sandboxes, exec, files, collection };
+  return { blobs, builds, history, snapshots, sandboxes, exec, files, collection };
 }
 
 export type Services = ReturnType<typeof createServices>;

@@ -1,18 +1,17 @@
 import type { Kysely } from "kysely";
-import { OpenComputerError } from "../../errors";
 import type { ImageManifest } from "../../image/image-manifest";
 import {
   fromBuild,
   fromCheckpoint,
   fromSandbox,
-  fromSnapshot,
   toBuild,
   toCheckpoint,
   toImage,
   toSandbox,
-  toSnapshot,
 } from "./rows";
+import type { SnapshotStore } from "./snapshot-store";
 import { findBlobs, insertReferences, touchBlobs } from "./sqlite-blobs";
+import { SqliteSnapshots } from "./sqlite-snapshots";
 import type {
   BlobReferences,
   BlobRow,
@@ -23,17 +22,19 @@ import type {
   OrgStore,
   SandboxChange,
   SandboxRow,
-  SnapshotChange,
-  SnapshotRow,
 } from "./store";
 import type { Tables } from "./tables";
 
 /** One organisation's rows in SQLite: every query below has `org_id` in it, which is the whole point of this class. */
 export class SqliteOrgStore implements OrgStore {
+  readonly snapshots: SnapshotStore;
+
   constructor(
     private readonly db: Kysely<Tables>,
     readonly orgId: string,
-  ) {}
+  ) {
+    this.snapshots = new SqliteSnapshots(db, orgId);
+  }
 
   async insertCheckpoint(row: CheckpointRow): Promise<void> {
     await this.db.insertInto("checkpoints").values(fromCheckpoint(this.orgId, row)).execute();
@@ -80,61 +81,6 @@ export class SqliteOrgStore implements OrgStore {
     });
   }
 
-  async insertSnapshot(row: SnapshotRow): Promise<void> {
-    const { numInsertedOrUpdatedRows } = await this.db
-      .insertInto("snapshots")
-      .values(fromSnapshot(this.orgId, row))
-      .onConflict((clash) => clash.columns(["org_id", "name"]).doNothing())
-      .executeTakeFirstOrThrow();
-    if (numInsertedOrUpdatedRows === 0n) throw nameTaken(row.name);
-  }
-
-  async getSnapshot(name: string): Promise<SnapshotRow | undefined> {
-    const row = await this.db
-      .selectFrom("snapshots")
-      .selectAll()
-      .where("org_id", "=", this.orgId)
-      .where("name", "=", name)
-      .executeTakeFirst();
-    return row && toSnapshot(row);
-  }
-
-  async listSnapshots(): Promise<SnapshotRow[]> {
-    return (
-      await this.db
-        .selectFrom("snapshots")
-        .selectAll()
-        .where("org_id", "=", this.orgId)
-        .orderBy("seq", "desc")
-        .execute()
-    ).map(toSnapshot);
-  }
-
-  async updateSnapshot(id: string, change: SnapshotChange): Promise<boolean> {
-    const { numUpdatedRows } = await this.db
-      .updateTable("snapshots")
-      .set({
-        status: change.status,
-        checkpoint_id: change.checkpointId,
-        build_id: change.buildId,
-        error: change.error && JSON.stringify(change.error),
-        last_used_at: change.lastUsedAt,
-      })
-      .where("org_id", "=", this.orgId)
-      .where("id", "=", id)
-      .executeTakeFirstOrThrow();
-    return numUpdatedRows > 0n;
-  }
-
-  async deleteSnapshot(name: string): Promise<boolean> {
-    const { numDeletedRows } = await this.db
-      .deleteFrom("snapshots")
-      .where("org_id", "=", this.orgId)
-      .where("name", "=", name)
-      .executeTakeFirstOrThrow();
-    return numDeletedRows > 0n;
-  }
-
   async insertBuild(row: BuildRow): Promise<void> {
     await this.db.insertInto("builds").values(fromBuild(this.orgId, row)).execute();
   }
@@ -160,6 +106,16 @@ export class SqliteOrgStore implements OrgStore {
       .where("id", "=", id)
       .executeTakeFirst();
     return row && toBuild(row);
+  }
+
+  async listBuilds(): Promise<BuildRow[]> {
+    const rows = await this.db
+      .selectFrom("builds")
+      .selectAll()
+      .where("org_id", "=", this.orgId)
+      .orderBy("seq", "desc")
+      .execute();
+    return rows.map(toBuild);
   }
 
   async latestBuildNamed(name: string): Promise<BuildRow | undefined> {
@@ -229,11 +185,4 @@ export class SqliteOrgStore implements OrgStore {
   async referToBlobs(image: BlobReferences, now: number): Promise<void> {
     await this.db.transaction().execute((tx) => insertReferences(tx, this.orgId, image, now));
   }
-}
-
-function nameTaken(name: string): OpenComputerError {
-  return new OpenComputerError(
-    "conflict",
-    `snapshot name already exists: ${name}. Delete that snapshot first, or choose another name.`,
-  );
 }

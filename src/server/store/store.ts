@@ -1,6 +1,7 @@
 import type { Checkpoint } from "../../engines/engine";
 import type { ErrorJson } from "../../errors";
 import type { ImageManifest } from "../../image/image-manifest";
+import type { SnapshotStore } from "./snapshot-store";
 
 /**
  * What the server remembers. Two halves: {@link Store} is for the server itself (keys, reconciliation, collection), and
@@ -26,6 +27,8 @@ export interface Store {
 
   /** Ends what a crash left half done: running builds become cancelled, building snapshots failed, creating sandboxes stopped. */
   settleInterrupted(reason: ErrorJson, now: number): Promise<InterruptedCounts>;
+  /** Removes versions of snapshots that their retention no longer keeps at this moment. */
+  dropSuperseded(now: number): Promise<void>;
   /** Removes cached images that no snapshot and no live sandbox shares a checkpoint with, then unreferenced checkpoints. */
   dropUnneeded(): Promise<{ images: number; checkpoints: number }>;
   /** Removes old history (stopped sandboxes, finished builds that no checkpoint names) and returns the builds' log paths. */
@@ -44,6 +47,7 @@ export interface Store {
 /** The rows of one organisation. Lookups answer undefined for what is not there and for what is not ours alike. */
 export interface OrgStore {
   readonly orgId: string;
+  readonly snapshots: SnapshotStore;
 
   insertCheckpoint(row: CheckpointRow): Promise<void>;
   getCheckpoint(id: string): Promise<CheckpointRow | undefined>;
@@ -53,19 +57,11 @@ export interface OrgStore {
   /** Adds the checkpoint and points the content hash at it, in one transaction. */
   saveImage(manifest: ImageManifest, checkpoint: CheckpointRow): Promise<void>;
 
-  /** @throws conflict where the name is taken */
-  insertSnapshot(row: SnapshotRow): Promise<void>;
-  getSnapshot(name: string): Promise<SnapshotRow | undefined>;
-  /** Newest first. */
-  listSnapshots(): Promise<SnapshotRow[]>;
-  /** False where the snapshot is gone. */
-  updateSnapshot(id: string, change: SnapshotChange): Promise<boolean>;
-  /** False where there was none. */
-  deleteSnapshot(name: string): Promise<boolean>;
-
   insertBuild(row: BuildRow): Promise<void>;
   finishBuild(id: string, outcome: BuildOutcome): Promise<void>;
   getBuild(id: string): Promise<BuildRow | undefined>;
+  /** Newest first. */
+  listBuilds(): Promise<BuildRow[]>;
   /** The newest build that was asked for under a snapshot's name. */
   latestBuildNamed(name: string): Promise<BuildRow | undefined>;
 
@@ -114,24 +110,6 @@ export interface ImageRow {
   readonly createdAt: number;
 }
 
-export type SnapshotStatus = "building" | "ready" | "failed";
-
-export interface SnapshotRow {
-  readonly id: string;
-  readonly name: string;
-  readonly status: SnapshotStatus;
-  readonly contentHash: string;
-  readonly manifest: ImageManifest;
-  readonly checkpointId: string | null;
-  readonly buildId: string | null;
-  /** Why the build failed. */
-  readonly error: ErrorJson | null;
-  readonly createdAt: number;
-  readonly lastUsedAt: number | null;
-}
-
-export type SnapshotChange = Partial<Pick<SnapshotRow, "status" | "checkpointId" | "buildId" | "error" | "lastUsedAt">>;
-
 export type BuildStatus = "running" | "succeeded" | "failed" | "cancelled";
 
 export interface BuildRow {
@@ -159,8 +137,9 @@ export interface SandboxRow {
   readonly id: string;
   readonly status: SandboxStatus;
   readonly checkpointId: string;
-  /** The snapshot it was created from. */
+  /** The snapshot it was created from, by name and version. */
   readonly snapshot: string | null;
+  readonly snapshotVersion: number | null;
   readonly envs: Readonly<Record<string, string>>;
   readonly metadata: Readonly<Record<string, string>>;
   readonly memoryMB: number;
