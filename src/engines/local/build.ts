@@ -41,8 +41,13 @@ export async function buildImage(deps: ContainerDeps, baseDigest: string, reques
       return checkpointAfter(manifest.steps, [baseDigest, ...plan.keys]);
     }
     say(0, "build", `building ${toSteps(count)} (${plan.cached} cached)`);
-    for (const index of manifest.steps.keys()) await passStep(deps, request, [baseDigest, ...plan.keys], index);
-    say(count + 1, "checkpoint", `checkpoint of ${toSteps(count)} is ready`);
+    const startedAt = performance.now();
+    let run = 0;
+    for (const index of manifest.steps.keys()) {
+      if ((await passStep(deps, request, [baseDigest, ...plan.keys], index)) === "run") run += 1;
+    }
+    const sum = `${run} run, ${count - run} cached, ${secondsSince(startedAt)} in all`;
+    say(count + 1, "checkpoint", `checkpoint of ${toSteps(count)} is ready: ${sum}`);
     return checkpointAfter(manifest.steps, [baseDigest, ...plan.keys]);
   } finally {
     unpin();
@@ -69,7 +74,7 @@ async function passStep(
   request: BuildRequest,
   layers: readonly string[],
   index: number,
-): Promise<void> {
+): Promise<"cached" | "run"> {
   const { manifest, onLog, signal } = request;
   const step = manifest.steps[index];
   const key = layers[index + 1];
@@ -79,12 +84,19 @@ async function passStep(
   const log = (message: string, stream?: "stdout" | "stderr") =>
     onLog({ step: number, type: step.type, message, ...(stream ? { stream } : {}) } satisfies BuildEvent);
   if (signal.aborted) throw new OpenComputerError("build_cancelled", `the build was cancelled before step ${number}`);
-  if (await deps.layers.has(key)) return log(`${title} (cached)`);
+  if (await deps.layers.has(key)) {
+    log(`${title} (cached)`);
+    return "cached";
+  }
   log(title);
   const startedAt = performance.now();
   await buildLayer(deps, { ...jobOf(request, layers, index), step, key, log });
-  const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
-  log(`step ${number}/${manifest.steps.length} completed in ${seconds} s`);
+  log(`step ${number}/${manifest.steps.length} completed in ${secondsSince(startedAt)}`);
+  return "run";
+}
+
+function secondsSince(startedAt: number): string {
+  return `${((performance.now() - startedAt) / 1000).toFixed(1)} s`;
 }
 
 function jobOf(
