@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { ServerApi } from "../api/contract";
 import { routes } from "../api/routes";
 import { buildInfoSchema } from "../api/schemas";
-import { followBuild } from "./build-stream";
+import { followLog } from "./log-stream";
 import type { Transport } from "./transport";
 
 type BuildCalls = Pick<ServerApi, "listBuilds" | "followBuildLog">;
@@ -12,9 +12,7 @@ export function createBuildCalls(transport: Transport): BuildCalls {
   return {
     listBuilds: (options) =>
       transport.json(z.array(buildInfoSchema), { method: "GET", path: routes.builds, ...options }),
-    followBuildLog: (id, { from, follow, ...options } = {}) => {
-      const call = { method: "GET", path: routes.buildLog(id, from, follow), signal: options.signal } as const;
-      return followBuild(transport, buildInfoSchema, call, options);
-    },
+    followBuildLog: (id, { follow, ...options } = {}) =>
+      followLog(transport, buildInfoSchema, (from) => routes.buildLog(id, from, follow), options),
   };
 }
