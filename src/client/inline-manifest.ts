@@ -1,19 +1,26 @@
 import type { ImageUpload } from "../api/contract";
+import { invalidInput } from "../errors";
+import { formatSize } from "../image/format-size";
 import type { DirEntry, Step } from "../image/image-manifest";
-import { entriesOf } from "../image/tree";
-import { readSource } from "./blob-source";
+import { largestPaths, type SizedFile } from "../image/largest-paths";
+import { addedFiles, entriesOf } from "../image/tree";
+import { findSource, readSource } from "./blob-source";
+
+/** A third more in base64, which keeps a request below the 256 MiB that servers of this wire take. */
+const MAX_INLINE_BYTES = 128 * 1024 * 1024;
 
 /**
- * The manifest as the hosted service takes it: the bytes of files in base64 inside it. That form knows neither
- * executable bits nor links nor empty directories; what is lost is told in one warning.
+ * The manifest as the hosted service takes it: the bytes of files in base64 inside it. That form knows neither modes,
+ * owners and executable bits nor links nor empty directories; what is lost is told in one warning.
  *
- * @throws file_changed, blob_missing
+ * @throws invalid_input where the files are too large for a request, file_changed, blob_missing
  */
 export async function inlineManifest(image: ImageUpload, onWarning: (message: string) => void): Promise<object> {
+  await assertFits(image);
   const losses = await lossesOf(image);
   if (losses.length > 0) {
     onWarning(
-      `this server takes no file uploads, so files are sent inside the image and it loses: ${losses.join("; ")}. Set modes and links with runCommands instead.`,
+      `this server takes no file uploads, so files are sent inside the image and it loses: ${losses.join("; ")}. Set those with runCommands instead.`,
     );
   }
   const steps = [];
@@ -44,31 +51,52 @@ async function readBase64(image: ImageUpload, digest: string): Promise<string> {
   return (await readSource(image, digest)).toString("base64");
 }
 
+/**
+ * Refuses before anything is read what would not fit into one request, and names what weighs most.
+ *
+ * @throws invalid_input
+ */
+async function assertFits(image: ImageUpload): Promise<void> {
+  const added = (await addedFiles(image.manifest, (digest) => readSource(image, digest))).map(({ path, files }) => ({
+    path,
+    files: files.map((file) => ({ path: file.path, sizeBytes: findSource(image, file.digest).sizeBytes })),
+  }));
+  const weigh = (files: readonly SizedFile[]) => files.reduce((sum, file) => sum + file.sizeBytes, 0);
+  const sizeBytes = weigh(added.flatMap(({ files }) => files));
+  if (sizeBytes <= MAX_INLINE_BYTES) return;
+  const largest = largestPaths(added, weigh).map(({ path, files }) => `${path} (${formatSize(weigh(files))})`);
+  const message =
+    `its files have ${formatSize(sizeBytes)}; this server takes no file uploads, and a request has room for ` +
+    `${formatSize(MAX_INLINE_BYTES)}. The largest: ${largest.join(", ")}. Leave them out with the option ignore, or fetch ` +
+    "them with runCommands";
+  throw invalidInput("the image", [{ path: "steps", message }]);
+}
+
+type Loss = "the executable bit of" | "the modes of" | "the owners of" | "the links" | "the empty directories";
+
 async function lossesOf(image: ImageUpload): Promise<string[]> {
-  const executables: string[] = [];
-  const links: string[] = [];
-  const emptyDirs: string[] = [];
-  const note = (root: string, entry: DirEntry) => {
-    const path = `${root}/${entry.path}`;
-    if (entry.kind === "link") links.push(path);
-    else if (entry.kind === "dir") emptyDirs.push(path);
-    else if (entry.executable) executables.push(path);
+  const lost = new Map<Loss, string[]>();
+  const note = (loss: Loss, path: string) => lost.set(loss, [...(lost.get(loss) ?? []), path]);
+  const noteEntry = (path: string, entry: DirEntry) => {
+    if (entry.kind === "link") note("the links", path);
+    else if (entry.kind === "dir") note("the empty directories", path);
+    else if (entry.executable) note("the executable bit of", path);
   };
-  for (const step of image.manifest.steps) {
-    if (step.type === "add_file" && step.args.executable) executables.push(step.args.path);
-    if (step.type !== "add_dir") continue;
-    for (const entry of await entriesOf(step.args, (digest) => readSource(image, digest))) note(step.args.path, entry);
+  for (const { type, args } of image.manifest.steps) {
+    if (type !== "add_file" && type !== "add_dir") continue;
+    if (args.mode !== undefined) note("the modes of", args.path);
+    if (args.owner !== undefined) note("the owners of", args.path);
+    if (type === "add_file" && args.executable) note("the executable bit of", args.path);
+    if (type !== "add_dir") continue;
+    for (const entry of await entriesOf(args, (digest) => readSource(image, digest))) {
+      noteEntry(`${args.path}/${entry.path}`, entry);
+    }
   }
-  return [
-    ...name("the executable bit of", executables),
-    ...name("the links", links),
-    ...name("the empty directories", emptyDirs),
-  ];
+  return [...lost].map(([loss, paths]) => `${loss} ${firstOf(paths)}`);
 }
 
 /** Three names are enough to recognise what is meant. */
-function name(what: string, paths: readonly string[]): string[] {
-  if (paths.length === 0) return [];
+function firstOf(paths: readonly string[]): string {
   const more = paths.length > 3 ? ` and ${paths.length - 3} more` : "";
-  return [`${what} ${paths.slice(0, 3).join(", ")}${more}`];
+  return `${paths.slice(0, 3).join(", ")}${more}`;
 }

@@ -156,9 +156,23 @@ describe("towards a server without uploads", () => {
     mkdirSync(join(dir, "d/empty"), { recursive: true });
     chmodSync(file("d/tool.sh", "#!/bin/sh"), 0o755);
     symlinkSync("tool.sh", join(dir, "d/link"));
-    await create({ [MISSING]: { status: 404 } }, Image.base().addLocalDir(join(dir, "d"), "/d"));
+    const image = Image.base().addLocalDir(join(dir, "d"), "/d");
+    await create({ [MISSING]: { status: 404 } }, image.addFile("/key", "k", { mode: 0o600, owner: "root" }));
     expect(warnings).toHaveLength(1);
-    for (const lost of ["/d/tool.sh", "/d/link", "/d/empty"]) expect(warnings[0]).toContain(lost);
+    const lost = ["executable bit of /d/tool.sh", "links /d/link", "empty directories /d/empty"];
+    for (const what of [...lost, "modes of /key", "owners of /key"]) expect(warnings[0]).toContain(what);
+  });
+
+  it("names the largest paths where a request has no room, and reads nothing", async () => {
+    const resolved = Image.base().addFile("/small", "s").addFile("/models/large", "l").resolve();
+    const sized = (digest: string) => (digest === digestOf("l") ? 129 * 1024 * 1024 : 1);
+    const findBlob = (digest: string) => ({
+      ...{ digest, sizeBytes: sized(digest), label: "never read" },
+      open: () => expect.fail("it was read"),
+    });
+    const created = create({ [MISSING]: { status: 404 } }, { ...resolved, findBlob });
+    await expect(created).rejects.toThrow(/room for 128.0 MiB.*\/models\/large \(129.0 MiB\)/);
+    expect(calls()).toEqual([MISSING]);
   });
 
   it("names a file that changed", async () => {
