@@ -24,9 +24,10 @@ import type {
 export interface Api {
   /**
    * Builds the image where it is not built yet and gives it a name, or, with `ifExists: "version"`, makes it the current
-   * version of a name that is there: built first, then moved at once. The same content again is no new version.
+   * version of a name that is there: built first, then moved at once. A content that the name has already is no new
+   * version: that version is current again, under its old number.
    *
-   * @throws conflict where the name is taken, build_failed, build_cancelled, blob_missing, file_changed
+   * @throws conflict where the name is taken, build_failed, build_cancelled, timeout, blob_missing, file_changed
    */
   createSnapshot(request: CreateSnapshotRequest, options?: BuildOptions): Promise<SnapshotInfo>;
   /** The current versions of all names of the organisation, newest first; with `labels`, of those that have them all. */
@@ -49,9 +50,12 @@ export interface Api {
    * Starts a sandbox from an image (built where needed), a snapshot, or neither (the base). A call that is given up leaves
    * none. With `owner`, a running sandbox of the same owner is answered with instead: so a create whose answer was lost
    * can be repeated.
+   *
+   * @throws unsupported where the server does not keep to `network`; nothing is left then
    */
   createSandbox(request: CreateSandboxRequest, options?: BuildOptions): Promise<SandboxInfo>;
-  listSandboxes(options?: CallOptions): Promise<SandboxInfo[]>;
+  /** The running sandboxes, newest first; with `tags` (ours), those that have them all. */
+  listSandboxes(options?: ListSandboxesOptions): Promise<SandboxInfo[]>;
   /** @throws not_found */
   getSandbox(id: string, options?: CallOptions): Promise<SandboxInfo>;
   /** Sets the idle timeout anew, in seconds from now; 0 is never. */
@@ -111,6 +115,10 @@ export interface ListSnapshotsOptions extends CallOptions {
   readonly labels?: Readonly<Record<string, string>>;
 }
 
+export interface ListSandboxesOptions extends CallOptions {
+  readonly tags?: Readonly<Record<string, string>>;
+}
+
 export interface SnapshotChange {
   readonly labels?: Readonly<Record<string, string>>;
   readonly retention?: Retention;
@@ -153,13 +161,19 @@ export interface CreateSnapshotRequest {
   readonly image: ImageUpload;
   /** Limit of each build step. Default: the server's, 30 minutes. */
   readonly stepTimeoutSeconds?: number;
-  /** Limit of the whole build. Default: none beyond its steps'. */
+  /**
+   * Limit of the whole build, from the request on, waiting for its turn included; then the error is `timeout`. Who shares
+   * the build goes on. Default: none beyond its steps'.
+   */
   readonly buildTimeoutSeconds?: number;
   /** Ours: what to do where the name is taken. Default `fail`. */
   readonly ifExists?: "fail" | "version";
   readonly labels?: Readonly<Record<string, string>>;
   readonly retention?: Retention;
-  /** Ours: kept with the name, so that an asker whose answer was lost recognises its own. At most 256 characters. */
+  /**
+   * Ours: kept with the name, so that an asker whose answer was lost recognises its own. A name that has another owner is
+   * a conflict, also with `ifExists: "version"`; without one here, anybody's name gets the version. At most 256 characters.
+   */
   readonly owner?: string;
 }
 

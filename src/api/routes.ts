@@ -1,8 +1,13 @@
 /** The paths of the wire, in one place: the server mounts them, the client calls them. All are below `/api`. */
 export const routes = {
   snapshots: "/snapshots",
-  snapshot: (name: string) => `/snapshots/${encodeURIComponent(name)}`,
+  /** Ours: `GET` only those that have all these labels, `?label=NAME=VALUE`. */
+  snapshotsLabelled: (labels: Readonly<Record<string, string>>) => `${routes.snapshots}${toQuery("label", labels)}`,
+  /** Of a name; ours: of a reference to one version. */
+  snapshot: (ref: string) => `/snapshots/${encodeURIComponent(ref)}`,
   sandboxes: "/sandboxes",
+  /** Ours: `GET` only those that have all these tags, `?tag=NAME=VALUE`. */
+  sandboxesTagged: (tags: Readonly<Record<string, string>>) => `${routes.sandboxes}${toQuery("tag", tags)}`,
   sandbox: (id: string) => `/sandboxes/${encodeURIComponent(id)}`,
   sandboxTimeout: (id: string) => `${routes.sandbox(id)}/timeout`,
   execRun: (id: string) => `${routes.sandbox(id)}/exec/run`,
@@ -39,3 +44,8 @@ export const routes = {
   /** Ours: engine, runtime, base, version. */
   info: "/info",
 } as const;
+
+function toQuery(key: string, pairs: Readonly<Record<string, string>>): string {
+  const terms = Object.entries(pairs).map(([name, value]) => `${key}=${encodeURIComponent(`${name}=${value}`)}`);
+  return terms.length === 0 ? "" : `?${terms.join("&")}`;
+}

@@ -147,6 +147,30 @@ export const createSandboxFieldsSchema = {
   stepTimeoutSeconds: stepTimeoutSecondsSchema.optional(),
 };
 
+/** A sandbox's tags, as the hosted service says them. */
+export const sandboxTagsSchema = z.object({
+  tags: z.record(z.string(), z.string()),
+  tagsLastUpdatedAt: z.string().nullable(),
+});
+
+/** A snapshot's creation without its image. */
+export const createSnapshotFieldsSchema = {
+  name: snapshotNameSchema,
+  stepTimeoutSeconds: stepTimeoutSecondsSchema.optional(),
+  /** Ours, as all that follows. */
+  buildTimeoutSeconds: stepTimeoutSecondsSchema.optional(),
+  ifExists: z.enum(["fail", "version"]).optional(),
+  labels: labelsSchema.optional(),
+  retention: retentionSchema.optional(),
+  owner: ownerSchema.optional(),
+};
+
+/** Ours: what of a name can be changed. */
+export const snapshotChangeSchema = z.strictObject({
+  labels: labelsSchema.optional(),
+  retention: retentionSchema.optional(),
+});
+
 export const setTimeoutRequestSchema = z.object({ timeout: timeoutSecondsSchema });
 
 export const buildLogEventSchema = z.object({

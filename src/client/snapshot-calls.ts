@@ -1,7 +1,7 @@
 import { z } from "zod";
-import type { ServerApi } from "../api/contract";
+import type { CallOptions, ServerApi } from "../api/contract";
 import { routes } from "../api/routes";
-import { snapshotInfoSchema } from "../api/schemas";
+import { snapshotInfoSchema, snapshotUsageSchema } from "../api/schemas";
 import { isOpenComputerError } from "../errors";
 import { uploadImage } from "./blobs";
 import { followBuild } from "./build-stream";
@@ -9,7 +9,17 @@ import type { Transport } from "./transport";
 
 type SnapshotCalls = Pick<
   ServerApi,
-  "createSnapshot" | "listSnapshots" | "getSnapshot" | "deleteSnapshot" | "followSnapshotLog"
+  | "createSnapshot"
+  | "listSnapshots"
+  | "getSnapshot"
+  | "deleteSnapshot"
+  | "followSnapshotLog"
+  | "listSnapshotVersions"
+  | "promoteSnapshot"
+  | "tagSnapshot"
+  | "untagSnapshot"
+  | "updateSnapshot"
+  | "snapshotUsage"
 >;
 
 /** The hosted service writes `<hash>:named:<name>`; only the hash is the image's identity. */
@@ -26,21 +36,39 @@ export function createSnapshotCalls(transport: Transport, onWarning: (message: s
       const call = { method: "POST", path: routes.snapshots, json: { ...fields, image: manifest } } as const;
       return followBuild(transport, snapshotAnswerSchema, call, options);
     },
-    listSnapshots: async (options) =>
-      (await transport.json(z.array(snapshotAnswerSchema).nullable(), get(routes.snapshots, options))) ?? [],
-    getSnapshot: (name, options) => transport.json(snapshotAnswerSchema, get(routes.snapshot(name), options)),
-    async deleteSnapshot(name, options) {
-      try {
-        await transport.send({ method: "DELETE", path: routes.snapshot(name), ...options });
-      } catch (error) {
-        if (!isOpenComputerError(error, "not_found")) throw error;
-      }
-    },
+    listSnapshots: async ({ labels = {}, ...options } = {}) =>
+      (await transport.json(
+        z.array(snapshotAnswerSchema).nullable(),
+        get(routes.snapshotsLabelled(labels), options),
+      )) ?? [],
+    getSnapshot: (ref, options) => transport.json(snapshotAnswerSchema, get(routes.snapshot(ref), options)),
+    deleteSnapshot: (ref, options) => remove(transport, routes.snapshot(ref), options),
     followSnapshotLog: (name, { from, ...options } = {}) =>
       followBuild(transport, snapshotAnswerSchema, get(routes.snapshotLog(name, from), options), options),
+    listSnapshotVersions: (name, options) =>
+      transport.json(z.array(snapshotAnswerSchema), get(routes.snapshotVersions(name), options)),
+    promoteSnapshot: (ref, options) => {
+      const call = { method: "POST", path: routes.snapshotPromote(ref), idempotent: true, ...options } as const;
+      return transport.json(snapshotAnswerSchema, call);
+    },
+    tagSnapshot: (ref, tag, options) =>
+      transport.json(snapshotAnswerSchema, { method: "PUT", path: routes.snapshotTag(ref, tag), ...options }),
+    untagSnapshot: (name, tag, options) => remove(transport, routes.snapshotTag(name, tag), options),
+    updateSnapshot: (name, change, options) =>
+      transport.json(snapshotAnswerSchema, { method: "PATCH", path: routes.snapshot(name), json: change, ...options }),
+    snapshotUsage: (name, options) => transport.json(snapshotUsageSchema, get(routes.snapshotUsage(name), options)),
   };
 }
 
-function get(path: string, options: { readonly signal?: AbortSignal } | undefined) {
+/** What is gone already is fine. */
+async function remove(transport: Transport, path: string, options: CallOptions | undefined): Promise<void> {
+  try {
+    await transport.send({ method: "DELETE", path, ...options });
+  } catch (error) {
+    if (!isOpenComputerError(error, "not_found")) throw error;
+  }
+}
+
+function get(path: string, options: CallOptions | undefined) {
   return { method: "GET", path, signal: options?.signal } as const;
 }

@@ -1,30 +1,36 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { z } from "zod";
+import { networkFieldsSchema } from "../api/network-fields";
 import {
   buildInfoSchema,
   collectedSchema,
   createSandboxFieldsSchema,
+  createSnapshotFieldsSchema,
   execProgressSchema,
   execRequestSchema,
   execResultSchema,
   execStartedSchema,
   fileInfoSchema,
   imagePlanSchema,
+  labelsSchema,
   missingBlobsRequestSchema,
   missingBlobsResponseSchema,
+  ownerSchema,
   sandboxInfoSchema,
+  sandboxTagsSchema,
   serverInfoSchema,
   setTimeoutRequestSchema,
+  snapshotChangeSchema,
   snapshotInfoSchema,
-  snapshotNameSchema,
-  stepTimeoutSecondsSchema,
+  snapshotRefSchema,
+  snapshotUsageSchema,
 } from "../api/schemas";
 import { ERROR_CODES } from "../errors";
 import { manifestSchema } from "../image/manifest";
 
 /** One endpoint as the document shows it. */
 interface Endpoint {
-  readonly method: "get" | "post" | "put" | "delete";
+  readonly method: "get" | "post" | "put" | "patch" | "delete";
   readonly path: string;
   readonly summary: string;
   readonly query?: Readonly<Record<string, z.ZodType>>;
@@ -43,16 +49,15 @@ const errorSchema = z.object({
   details: z.record(z.string(), z.unknown()),
 });
 
-const newSnapshotSchema = z.object({
-  name: snapshotNameSchema,
-  image: manifestSchema,
-  stepTimeoutSeconds: stepTimeoutSecondsSchema.optional(),
-});
+const newSnapshotSchema = z.object({ ...createSnapshotFieldsSchema, image: manifestSchema });
 const newSandboxSchema = z.object({
   ...createSandboxFieldsSchema,
+  ...networkFieldsSchema,
   templateID: z.string().optional(),
-  snapshot: snapshotNameSchema.optional(),
+  snapshot: snapshotRefSchema.optional(),
   image: manifestSchema.optional(),
+  tags: labelsSchema.optional(),
+  owner: ownerSchema.optional(),
 });
 const async = { async: z.literal("1").optional() };
 const from = { from: z.string().optional() };
@@ -67,10 +72,24 @@ export const ENDPOINTS: readonly Endpoint[] = [
     events: true,
     query: async,
   }),
-  e("get", "/snapshots", "All snapshots, newest first", 200, { answer: z.array(snapshotInfoSchema) }),
-  e("get", "/snapshots/{name}", "One snapshot", 200, { answer: snapshotInfoSchema }),
-  e("delete", "/snapshots/{name}", "Give the name back; sandboxes live on", 204),
-  e("get", "/snapshots/{name}/log", "The build's log, past and live", 200, {
+  e("get", "/snapshots", "The current versions of all names, newest first", 200, {
+    query: { label: z.array(z.string()).optional() },
+    answer: z.array(snapshotInfoSchema),
+  }),
+  e("get", "/snapshots/{ref}", "A version: name, name@3, name@HASH, name:tag", 200, { answer: snapshotInfoSchema }),
+  e("patch", "/snapshots/{name}", "Change labels or retention", 200, {
+    body: snapshotChangeSchema,
+    answer: snapshotInfoSchema,
+  }),
+  e("delete", "/snapshots/{ref}", "Give the name back, or delete one version; sandboxes live on", 204),
+  e("get", "/snapshots/{name}/versions", "All versions, newest first", 200, { answer: z.array(snapshotInfoSchema) }),
+  e("get", "/snapshots/{name}/usage", "Who uses it", 200, { answer: snapshotUsageSchema }),
+  e("post", "/snapshots/{ref}/promote", "Make a version the current one", 200, { answer: snapshotInfoSchema }),
+  e("put", "/snapshots/{ref}/tags/{tag}", "Give a version a tag, or move it there", 200, {
+    answer: snapshotInfoSchema,
+  }),
+  e("delete", "/snapshots/{name}/tags/{tag}", "Take a tag away", 204),
+  e("get", "/snapshots/{ref}/log", "The build's log, past and live", 200, {
     answer: snapshotInfoSchema,
     events: true,
     query: from,
@@ -80,10 +99,18 @@ export const ENDPOINTS: readonly Endpoint[] = [
     answer: sandboxInfoSchema,
     events: true,
   }),
-  e("get", "/sandboxes", "The running sandboxes, newest first", 200, { answer: z.array(sandboxInfoSchema) }),
+  e("get", "/sandboxes", "The running sandboxes, newest first; `tag=KEY=VALUE`: those that have it", 200, {
+    answer: z.array(sandboxInfoSchema),
+    query: { tag: z.array(z.string()).optional() },
+  }),
   e("get", sandbox, "One sandbox", 200, { answer: sandboxInfoSchema }),
   e("delete", sandbox, "End a sandbox", 204),
   e("post", `${sandbox}/timeout`, "Set the idle timeout anew", 204, { body: setTimeoutRequestSchema }),
+  e("get", `${sandbox}/tags`, "Its tags", 200, { answer: sandboxTagsSchema }),
+  e("put", `${sandbox}/tags`, "Put tags in the place of all that it has", 200, {
+    body: labelsSchema,
+    answer: sandboxTagsSchema,
+  }),
   e("post", `${sandbox}/exec/run`, "Run a command to its end", 200, {
     body: execRequestSchema,
     answer: execResultSchema,

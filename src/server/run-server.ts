@@ -79,7 +79,7 @@ async function start(config: ServerConfig, makings: ServerMakings, undo: Undo[])
   await settle(store, services, makings);
   const apiKey = await localApiKey(store, home, now());
   const app = createApp({ ...services, ...config, engine, store, log, version });
-  const listener = await listen({ ...config, fetch: (request) => app.fetch(request) });
+  const listener = await listen({ ...config, fetch: (request, bindings) => app.fetch(request, bindings) });
   undo.push(() => closeDoors(services, listener));
   await writeServerCard(home, { url: listener.url, apiKey, pid: process.pid, version });
   published = true;
@@ -105,6 +105,7 @@ async function settle(store: Store, services: Services, { log, now }: ServerMaki
   } as const;
   const counts = await store.settleInterrupted(reason, now());
   if (counts.builds + counts.snapshots + counts.sandboxes > 0) log.warn(counts, "the last server was interrupted");
+  await store.dropSuperseded(now());
   await services.sandboxes.adopt(await store.listSandboxes(["running"]));
 }
 

@@ -1,4 +1,5 @@
 import type { BuildEvent } from "../../engines/engine";
+import type { OpenComputerError } from "../../errors";
 import type { CheckpointRow } from "../store/store";
 import { abortable } from "./abortable";
 import type { BuildLog } from "./build-log";
@@ -11,8 +12,8 @@ export interface BuildTicket {
   events(from: number, signal: AbortSignal): AsyncGenerator<BuildEvent>;
   /** The id of the build, once it is known to be one; undefined where the image was there already. */
   buildId(): Promise<string | undefined>;
-  /** Lets go; the last to leave cancels what still runs. Again is fine. */
-  leave(): void;
+  /** Lets go; the last to leave cancels what still runs, for this reason. Default: nobody waits. Again is fine. */
+  leave(reason?: OpenComputerError): void;
 }
 
 /** Where the events of a flight are, once that is known. */
@@ -51,7 +52,7 @@ export function createFlight(): Flight {
 }
 
 /** Boards a flight; `cancelFlight` is called when the last passenger leaves. */
-export function subscribe(flight: Flight, cancelFlight: () => void): BuildTicket {
+export function subscribe(flight: Flight, cancelFlight: (reason?: OpenComputerError) => void): BuildTicket {
   let left = false;
   flight.subscribers += 1;
   return {
@@ -61,11 +62,11 @@ export function subscribe(flight: Flight, cancelFlight: () => void): BuildTicket
       const source = await flight.source;
       return source.kind === "building" ? source.id : undefined;
     },
-    leave: () => {
+    leave: (reason) => {
       if (left) return;
       left = true;
       flight.subscribers -= 1;
-      if (flight.subscribers === 0) cancelFlight();
+      if (flight.subscribers === 0) cancelFlight(reason);
     },
   };
 }

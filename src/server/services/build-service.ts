@@ -53,7 +53,8 @@ export class BuildService {
     const hash = contentHash(wish.manifest);
     const key = `${org.orgId}/${hash}`;
     const flight = this.flights.get(key) ?? this.begin(key, org, wish, hash);
-    return subscribe(flight, () => this.cancel(key, flight, cancelled("nobody waits for it any more")));
+    const unwanted = cancelled("nobody waits for it any more");
+    return subscribe(flight, (reason = unwanted) => this.cancel(key, flight, reason));
   }
 
   /** The log of a build that runs now. */

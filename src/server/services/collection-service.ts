@@ -31,6 +31,7 @@ export class CollectionService {
 
   private async sweep(): Promise<Collected> {
     const { engine, store, blobs, now } = this.parts;
+    await store.dropSuperseded(now());
     await store.dropUnneeded();
     const live = (await store.listCheckpoints()).map((row) => row.checkpoint);
     const { layers, sizeBytes } = await engine.collect(live);

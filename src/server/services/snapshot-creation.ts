@@ -1,9 +1,11 @@
 import type { BuildEvent } from "../../engines/engine";
 import { OpenComputerError, toErrorJson } from "../../errors";
-import type { OrgStore, SnapshotRow } from "../store/store";
+import type { SnapshotRow, SnapshotWish } from "../store/snapshot-store";
+import type { OrgStore } from "../store/store";
+import { abortable } from "./abortable";
 import type { BuildTicket } from "./build-flight";
 
-/** A snapshot on its way. Whoever has one must {@link PendingSnapshot.leave}. */
+/** A version on its way, or one that is over. Whoever has one must {@link PendingSnapshot.leave}. */
 export interface PendingSnapshot {
   /** The build's events from number `from`; ends when the build does, however it ends. */
   events(from: number, signal: AbortSignal): AsyncGenerator<BuildEvent>;
@@ -12,92 +14,94 @@ export interface PendingSnapshot {
   leave(): void;
 }
 
-/**
- * One snapshot being made, and all who wait for it.
- *
- *   begun → (detached: row `building`) → build → row `ready`
- *                                              → failed: no row; detached: row `failed`
- *   the last holder leaves → build cancelled; a detached one is held until it is over, or its row is deleted
- */
-export class SnapshotCreation {
-  private holders = 0;
-  private abandoned = false;
-  private written: Promise<void> | undefined;
-  readonly result: Promise<SnapshotRow>;
+export interface SnapshotCreationParts {
+  readonly org: OrgStore;
+  readonly wish: SnapshotWish;
+  /** Its hold on the build, which others may share. */
+  readonly ticket: BuildTicket;
+  /** Whether it is written down as `building` first and goes on without anybody waiting. */
+  readonly detached: boolean;
+  /** How long the build may take in milliseconds; undefined is for ever. */
+  readonly timeoutMs: number | undefined;
+  readonly now: () => number;
+  readonly onOver: () => void;
+}
 
-  constructor(
-    private readonly org: OrgStore,
-    private readonly row: SnapshotRow,
-    private readonly ticket: BuildTicket,
-    private readonly onOver: () => void,
-  ) {
+/**
+ * One version being made for one asker.
+ *
+ *   (detached: version `building`) → build → version `ready` and current, in one transaction
+ *                                          → failed: nothing; detached: version `failed`. What is current stays
+ *   given up (the asker leaves, time is up, its name is deleted) → build cancelled unless others share it
+ */
+export class SnapshotCreation implements PendingSnapshot {
+  readonly result: Promise<SnapshotRow>;
+  /** The row, `building`, of one that is detached. */
+  readonly reserved: Promise<SnapshotRow> | undefined;
+  private readonly stop = new AbortController();
+
+  constructor(private readonly parts: SnapshotCreationParts) {
+    const { org, wish, detached, now } = parts;
+    this.reserved = detached ? org.snapshots.reserve(wish, now()) : undefined;
     this.result = this.complete();
     // Whoever caused the failure may have left; the others await it themselves.
     this.result.catch(() => {});
   }
 
-  hold(): PendingSnapshot {
-    let left = false;
-    this.holders += 1;
-    return {
-      events: (from, signal) => this.ticket.events(from, signal),
-      result: this.result,
-      leave: () => {
-        if (left) return;
-        left = true;
-        this.holders -= 1;
-        if (this.holders === 0) this.abandon();
-      },
-    };
+  get wish(): SnapshotWish {
+    return this.parts.wish;
   }
 
-  /** Writes the row now and lets the build go on without anybody waiting. Returns the row, `building`. */
-  async detach(): Promise<SnapshotRow> {
-    const held = this.hold();
-    this.result.catch(() => {}).finally(held.leave);
-    this.written ??= this.org.insertSnapshot(this.row);
-    await this.written;
-    return this.row;
+  async *events(from: number, signal: AbortSignal): AsyncGenerator<BuildEvent> {
+    try {
+      yield* this.parts.ticket.events(from, AbortSignal.any([signal, this.stop.signal]));
+    } catch (error) {
+      throw this.stop.signal.aborted ? this.stop.signal.reason : error;
+    }
   }
 
-  /** Gives up: the build is cancelled unless others wait for the same image. */
-  abandon(): void {
-    this.abandoned = true;
-    this.ticket.leave();
-    this.onOver();
+  leave(): void {
+    if (!this.parts.detached) this.giveUp(cancelled("nobody waits for it any more"));
+  }
+
+  /** Ends it where it is not over, for this reason. */
+  giveUp(reason: OpenComputerError): void {
+    this.stop.abort(reason);
   }
 
   private async complete(): Promise<SnapshotRow> {
+    const { org, wish, ticket, timeoutMs, now, onOver } = this.parts;
+    const timer = timeoutMs === undefined ? undefined : setTimeout(() => this.giveUp(tooLong(timeoutMs)), timeoutMs);
     try {
-      const { id: checkpointId, buildId } = await this.ticket.done;
-      if (this.abandoned) throw new OpenComputerError("build_cancelled", "nobody waits for this snapshot any more");
-      return await this.write({ ...this.row, status: "ready", checkpointId, buildId });
+      const reserved = await this.reserved;
+      const { id: checkpointId, buildId } = await abortable(ticket.done, this.stop.signal);
+      return await org.snapshots.publish(wish, { checkpointId, buildId, ...(reserved ? { reserved } : {}) }, now());
     } catch (error) {
-      await this.writeFailure(error);
+      await this.recordFailure(error);
       throw error;
     } finally {
-      this.ticket.leave();
-      this.onOver();
+      clearTimeout(timer);
+      ticket.leave(this.stop.signal.aborted ? this.stop.signal.reason : undefined);
+      onOver();
     }
   }
 
-  private async write(ready: SnapshotRow): Promise<SnapshotRow> {
-    if (this.written === undefined) {
-      this.written = this.org.insertSnapshot(ready);
-      await this.written;
-      return ready;
-    }
-    await this.written;
-    const { status, checkpointId, buildId } = ready;
-    if (await this.org.updateSnapshot(this.row.id, { status, checkpointId, buildId })) return ready;
-    throw new OpenComputerError("build_cancelled", `snapshot ${ready.name} was deleted while it was built`);
+  /** Only a row that is there can say why it failed; where there is none, nothing is left. */
+  private async recordFailure(error: unknown): Promise<void> {
+    const reserved = await this.reserved?.catch(() => undefined);
+    if (reserved === undefined) return;
+    const { org, ticket } = this.parts;
+    const buildId = (await ticket.buildId()) ?? null;
+    await org.snapshots.fail(reserved, { error: toErrorJson(error), buildId });
   }
+}
 
-  /** Only a row that is there can say why it failed; without one the name is free again. */
-  private async writeFailure(error: unknown): Promise<void> {
-    if (this.written === undefined) return;
-    await this.written;
-    const buildId = (await this.ticket.buildId()) ?? null;
-    await this.org.updateSnapshot(this.row.id, { status: "failed", error: toErrorJson(error), buildId });
-  }
+/** The reason for giving up a build that nobody needs. */
+export function cancelled(why: string): OpenComputerError {
+  return new OpenComputerError("build_cancelled", `the build was cancelled: ${why}`);
+}
+
+function tooLong(timeoutMs: number): OpenComputerError {
+  const message = `the build was not done within ${timeoutMs / 1000} s, the buildTimeoutSeconds of this request`;
+  return new OpenComputerError("timeout", `${message}; the steps that were done are kept`);
 }

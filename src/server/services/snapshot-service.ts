@@ -1,157 +1,225 @@
-import { randomUUID } from "node:crypto";
-import { fromErrorJson, OpenComputerError } from "../../errors";
+import { invalidInput, OpenComputerError } from "../../errors";
 import { contentHash } from "../../image/hash";
-import type { ImageManifest } from "../../image/image-manifest";
-import type { BuildRow, OrgStore, SnapshotRow } from "../store/store";
-import { readBuildLog } from "./build-log";
+import {
+  type Labels,
+  nameTaken,
+  type SnapshotChange,
+  type SnapshotRow,
+  type SnapshotUser,
+  type SnapshotWish,
+  type VersionKey,
+} from "../store/snapshot-store";
+import type { OrgStore } from "../store/store";
 import type { BuildService } from "./build-service";
-import { type PendingSnapshot, SnapshotCreation } from "./snapshot-creation";
+import { pastSnapshot } from "./past-snapshot";
+import { cancelled, type PendingSnapshot, SnapshotCreation } from "./snapshot-creation";
+import { parseSnapshotRef } from "./snapshot-ref";
 
 export interface SnapshotServiceParts {
   readonly builds: BuildService;
   readonly now: () => number;
 }
 
-export interface SnapshotWish {
-  readonly name: string;
-  readonly manifest: ImageManifest;
+/** A version that somebody asks for. */
+export interface SnapshotOrder extends Omit<SnapshotWish, "contentHash"> {
   readonly stepTimeoutMs: number;
+  /** Limit of the whole build. Default: none. */
+  readonly buildTimeoutMs?: number;
 }
 
-/** A name that is held while its snapshot is made, so that of two who want it one is told before anything is built. */
-interface HeldName {
-  readonly contentHash: string;
-  readonly creation: Promise<SnapshotCreation>;
-}
-
-/** Names for built images. A name is given once: until its snapshot is deleted, or where its build failed. */
+/**
+ * Names for built images, and their versions. References are `name` (the current version), `name@3`,
+ * `name@<digits of the hash>` and `name:tag`.
+ */
 export class SnapshotService {
-  private readonly held = new Map<string, HeldName>();
+  /** What is being made, by name, in the order of asking. */
+  private readonly creations = new Map<string, Set<SnapshotCreation>>();
 
   constructor(private readonly parts: SnapshotServiceParts) {}
 
   /**
-   * Begins a snapshot, or joins the one that is being made under this name from the same image. The row is written when
-   * the build has succeeded.
+   * Begins a version for somebody who waits. It is written down when the build has succeeded.
    *
    * @throws conflict where the name is taken, before anything is built
    */
-  async begin(org: OrgStore, wish: SnapshotWish): Promise<PendingSnapshot> {
-    return (await this.open(org, wish)).hold();
+  async begin(org: OrgStore, order: SnapshotOrder): Promise<PendingSnapshot> {
+    return await this.open(org, order, false);
   }
 
   /**
-   * Begins a snapshot that is made without anybody waiting: its row is there at once, `building`, then `ready` or
+   * Begins a version that is made without anybody waiting: its row is there at once, `building`, then `ready` or
    * `failed`.
    *
    * @throws conflict where the name is taken
    */
-  async beginDetached(org: OrgStore, wish: SnapshotWish): Promise<SnapshotRow> {
-    return await (await this.open(org, wish)).detach();
+  async beginDetached(org: OrgStore, order: SnapshotOrder): Promise<SnapshotRow> {
+    const { reserved, result } = await this.open(org, order, true);
+    return await (reserved ?? result);
   }
 
-  async list(org: OrgStore): Promise<SnapshotRow[]> {
-    return await org.listSnapshots();
+  /** The current versions of the names that have all these labels, newest first. */
+  async list(org: OrgStore, labels: Labels = {}): Promise<SnapshotRow[]> {
+    return await org.snapshots.list(labels);
   }
 
-  /** @throws not_found */
-  async get(org: OrgStore, name: string): Promise<SnapshotRow> {
-    const row = await org.getSnapshot(name);
-    if (row === undefined) throw snapshotNotFound(name);
+  /** Newest first. @throws not_found */
+  async listVersions(org: OrgStore, name: string): Promise<SnapshotRow[]> {
+    const rows = await org.snapshots.listVersions(name);
+    if (rows.length === 0) throw snapshotNotFound(name);
+    return rows;
+  }
+
+  /** The running sandboxes that came from any of its versions. @throws not_found */
+  async listUsers(org: OrgStore, name: string): Promise<SnapshotUser[]> {
+    await this.listVersions(org, name);
+    return await org.snapshots.listUsers(name);
+  }
+
+  /** @throws not_found; conflict where the digits of a hash mean several */
+  async get(org: OrgStore, ref: string): Promise<SnapshotRow> {
+    const row = await this.find(org, ref);
+    if (row === undefined) throw snapshotNotFound(ref);
     return row;
   }
 
-  /** Gives the name back; sandboxes live on. One that is still building is cancelled. @throws not_found */
-  async delete(org: OrgStore, name: string): Promise<void> {
-    const held = this.held.get(keyOf(org, name));
-    if (!(await org.deleteSnapshot(name))) throw snapshotNotFound(name);
-    (await held?.creation)?.abandon();
-  }
-
-  /** A snapshot that a sandbox can start from. @throws not_found; conflict where it is not ready */
-  async getReady(org: OrgStore, name: string): Promise<SnapshotRow & { readonly checkpointId: string }> {
-    const row = await this.get(org, name);
+  /** A version that a sandbox can start from. @throws not_found; conflict where it is not ready */
+  async getReady(org: OrgStore, ref: string): Promise<SnapshotRow & { readonly checkpointId: string }> {
+    const row = await this.get(org, ref);
     const { checkpointId } = row;
     if (row.status === "ready" && checkpointId !== null) return { ...row, checkpointId };
     const reason = row.error === null ? "" : `: ${row.error.error}`;
-    const message = `snapshot ${name} is not ready (status: ${row.status})${reason}`;
+    const message = `snapshot ${ref} is not ready (status: ${row.status})${reason}`;
     throw new OpenComputerError("conflict", message, { details: { status: row.status } });
   }
 
+  /**
+   * Deletes a name with all versions, or one version; sandboxes live on. What is still building is cancelled.
+   *
+   * @throws not_found; conflict for the current version among others
+   */
+  async delete(org: OrgStore, text: string): Promise<void> {
+    const ref = parseSnapshotRef(text);
+    if (ref?.kind === "tag") throw tagIsNoVersion(text);
+    const row = await this.get(org, text);
+    const isGone = ref?.kind === "current" ? org.snapshots.deleteName(row.name) : org.snapshots.deleteVersion(row);
+    if (!(await isGone)) throw snapshotNotFound(text);
+    for (const creation of this.live(org, row.name)) {
+      const isMeant = ref?.kind === "current" || creation.wish.contentHash === row.contentHash;
+      if (isMeant) creation.giveUp(cancelled(`snapshot ${text} was deleted`));
+    }
+  }
+
+  /** Makes a version the current one. @throws not_found; conflict where it is not ready */
+  async promote(org: OrgStore, ref: string): Promise<SnapshotRow> {
+    const row = await this.getReady(org, ref);
+    return await this.done(org, row, org.snapshots.promote(row, this.parts.now()));
+  }
+
+  /** Gives a version a tag, or moves the tag to it. @throws not_found */
+  async tag(org: OrgStore, ref: string, tag: string): Promise<SnapshotRow> {
+    const row = await this.get(org, ref);
+    return await this.done(org, row, org.snapshots.tag(row, tag));
+  }
+
+  /** @throws not_found */
+  async untag(org: OrgStore, name: string, tag: string): Promise<void> {
+    if (!(await org.snapshots.untag(name, tag))) throw snapshotNotFound(`${name}:${tag}`);
+  }
+
+  /** Changes labels or retention of a name. @throws not_found */
+  async change(org: OrgStore, name: string, change: SnapshotChange): Promise<SnapshotRow> {
+    if (!(await org.snapshots.change(name, change))) throw snapshotNotFound(name);
+    return await this.get(org, name);
+  }
+
   /** Notes that a sandbox was created from it, and from which checkpoint. */
-  async noteUse(org: OrgStore, row: SnapshotRow, checkpointId: string): Promise<void> {
-    await org.updateSnapshot(row.id, { lastUsedAt: this.parts.now(), checkpointId });
+  async noteUse(org: OrgStore, row: VersionKey, checkpointId: string): Promise<void> {
+    await org.snapshots.noteUse(row, checkpointId, this.parts.now());
   }
 
-  /** The build under this name: the one that runs, the snapshot's, or the last that failed. @throws not_found */
-  async follow(org: OrgStore, name: string): Promise<PendingSnapshot> {
-    const held = this.held.get(keyOf(org, name));
-    if (held !== undefined) return (await held.creation).hold();
-    const row = await org.getSnapshot(name);
-    const build = row?.buildId ? await org.getBuild(row.buildId) : await org.latestBuildNamed(name);
-    if (row === undefined && build === undefined) throw snapshotNotFound(name);
-    return pastBuild(name, row, build);
+  /**
+   * The build that a reference means: of a bare name the one that runs, else that of its current version, else the last
+   * that was tried. Looking on holds nothing.
+   *
+   * @throws not_found
+   */
+  async follow(org: OrgStore, text: string): Promise<PendingSnapshot> {
+    const row = await this.find(org, text);
+    const isName = parseSnapshotRef(text)?.kind === "current";
+    const live = [...this.live(org, row?.name ?? text)].reverse();
+    const running = live.find(
+      ({ wish }) => isName || (row?.status === "building" && wish.contentHash === row.contentHash),
+    );
+    if (running) return { events: running.events.bind(running), result: running.result, leave: () => {} };
+    const build = row?.buildId
+      ? await org.getBuild(row.buildId)
+      : isName
+        ? await org.latestBuildNamed(text)
+        : undefined;
+    if (row === undefined && build === undefined) throw snapshotNotFound(text);
+    return pastSnapshot(row, build);
   }
 
-  private async open(org: OrgStore, wish: SnapshotWish): Promise<SnapshotCreation> {
-    const key = keyOf(org, wish.name);
-    const hash = contentHash(wish.manifest);
-    const held = this.held.get(key);
-    if (held !== undefined && held.contentHash !== hash) throw nameTaken(wish.name);
-    if (held !== undefined) return await held.creation;
-    const opened: HeldName = { contentHash: hash, creation: this.create(org, wish, hash, () => release()) };
-    const release = () => {
-      if (this.held.get(key) === opened) this.held.delete(key);
+  private async open(org: OrgStore, order: SnapshotOrder, detached: boolean): Promise<SnapshotCreation> {
+    const { stepTimeoutMs, buildTimeoutMs: timeoutMs, ...described } = order;
+    const { name, manifest } = described;
+    const wish = { ...described, contentHash: contentHash(manifest) };
+    const [row] = await org.snapshots.find({ name, kind: "current" });
+    // No await stands between this look and the note below, so of two who want a new name one sees the other.
+    this.assertMayHave(org, wish, row);
+    const live = this.live(org, name);
+    const ticket = this.parts.builds.request(org, { manifest, stepTimeoutMs, name });
+    const onOver = () => {
+      live.delete(creation);
+      if (live.size === 0) this.creations.delete(keyOf(org, name));
     };
-    this.held.set(key, opened);
-    opened.creation.catch(release);
-    return await opened.creation;
+    const creation = new SnapshotCreation({ org, wish, ticket, detached, timeoutMs, now: this.parts.now, onOver });
+    this.creations.set(keyOf(org, name), live.add(creation));
+    return creation;
   }
 
-  private async create(org: OrgStore, wish: SnapshotWish, hash: string, onOver: () => void): Promise<SnapshotCreation> {
-    const { name, manifest, stepTimeoutMs } = wish;
-    const taken = await org.getSnapshot(name);
-    if (taken !== undefined && taken.status !== "failed") throw nameTaken(name);
-    // A failed build does not keep its name.
-    if (taken !== undefined) await org.deleteSnapshot(name);
-    const row: SnapshotRow = {
-      ...{ id: randomUUID(), name, status: "building", contentHash: hash, manifest },
-      ...{ checkpointId: null, buildId: null, error: null, createdAt: this.parts.now(), lastUsedAt: null },
-    };
-    return new SnapshotCreation(org, row, this.parts.builds.request(org, { manifest, stepTimeoutMs, name }), onOver);
+  /** What can be told before building; the transaction at the end tells the rest. */
+  private assertMayHave(org: OrgStore, wish: SnapshotWish, row: SnapshotRow | undefined): void {
+    const others = [...this.live(org, wish.name)].map((creation) => creation.wish);
+    const owners = [...others.map(({ owner }) => owner), row?.owner ?? undefined];
+    if (wish.owner !== undefined && owners.some((owner) => owner !== undefined && owner !== wish.owner)) {
+      throw nameTaken(wish.name);
+    }
+    if (!wish.isNew) return;
+    const isShared = others.length > 0 && others.every(({ contentHash }) => contentHash === wish.contentHash);
+    const isFree = row === undefined || row.status === "failed" || (row.status === "building" && isShared);
+    if (!isFree || (others.length > 0 && !isShared)) throw nameTaken(wish.name);
   }
-}
 
-/** The log and outcome of a build that is over. */
-function pastBuild(name: string, row: SnapshotRow | undefined, build: BuildRow | undefined): PendingSnapshot {
-  const result = row?.status === "ready" ? Promise.resolve(row) : Promise.reject(pastFailure(name, row, build));
-  result.catch(() => {});
-  return {
-    events: async function* (from) {
-      if (build !== undefined) yield* readBuildLog(build.logPath, from);
-    },
-    result,
-    leave: () => {},
-  };
-}
+  private async find(org: OrgStore, text: string): Promise<SnapshotRow | undefined> {
+    const ref = parseSnapshotRef(text);
+    const [row, another] = ref ? await org.snapshots.find(ref) : [];
+    if (another === undefined) return row;
+    throw new OpenComputerError("conflict", `${text} means several versions; give more digits of the contentHash`);
+  }
 
-function pastFailure(name: string, row: SnapshotRow | undefined, build: BuildRow | undefined): OpenComputerError {
-  const reason = row?.error ?? build?.error;
-  return reason ? fromErrorJson(reason, "build_failed") : snapshotNotFound(name);
+  /** The version as it is after a change. @throws not_found where it was gone by then */
+  private async done(org: OrgStore, { name, version }: SnapshotRow, change: Promise<boolean>): Promise<SnapshotRow> {
+    const ref = `${name}@${version}`;
+    if (!(await change)) throw snapshotNotFound(ref);
+    return await this.get(org, ref);
+  }
+
+  private live(org: OrgStore, name: string): Set<SnapshotCreation> {
+    return this.creations.get(keyOf(org, name)) ?? new Set();
+  }
 }
 
 function keyOf(org: OrgStore, name: string): string {
   return `${org.orgId}/${name}`;
 }
 
-function snapshotNotFound(name: string): OpenComputerError {
-  return new OpenComputerError("not_found", `snapshot not found: ${name}`);
+function snapshotNotFound(ref: string): OpenComputerError {
+  return new OpenComputerError("not_found", `snapshot not found: ${ref}`);
 }
 
-function nameTaken(name: string): OpenComputerError {
-  return new OpenComputerError(
-    "conflict",
-    `snapshot name already exists: ${name}. Delete that snapshot first, or choose another name.`,
-    { details: { name } },
-  );
+function tagIsNoVersion(ref: string): OpenComputerError {
+  const [name] = ref.split(":");
+  const message = `is a tag: take it away with DELETE /api/snapshots/${name}/tags/…, or delete the version as ${name}@NUMBER`;
+  return invalidInput("the request", [{ path: ref, message }]);
 }

@@ -1,6 +1,7 @@
 import { type Kysely, type Migration, Migrator, sql } from "kysely";
 import { OpenComputerError } from "../../errors";
 import { blobReferencesMigration } from "./blob-references-migration";
+import { snapshotVersionsMigration } from "./snapshot-versions-migration";
 import type { Tables } from "./tables";
 
 /**
@@ -10,8 +11,7 @@ import type { Tables } from "./tables";
  * @throws conflict where the database was written by a newer version of this package
  */
 export async function migrateToLatest(db: Kysely<Tables>, blobDir: string): Promise<void> {
-  const migrations = { "0001_first": first, "0002_blob_references": blobReferencesMigration(blobDir) };
-  const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } });
+  const migrator = new Migrator({ db, provider: { getMigrations: async () => listMigrations(blobDir) } });
   const { error } = await migrator.migrateToLatest();
   if (error === undefined) return;
   const reason = error instanceof Error ? error.message : String(error);
@@ -21,6 +21,15 @@ export async function migrateToLatest(db: Kysely<Tables>, blobDir: string): Prom
       "A newer version of pulumi-opencomputer may have written it: use that version, or another OPENCOMPUTER_HOME.",
     { cause: error },
   );
+}
+
+/** All steps of the schema, by name, oldest first. */
+export function listMigrations(blobDir: string): Record<string, Migration> {
+  return {
+    "0001_first": first,
+    "0002_blob_references": blobReferencesMigration(blobDir),
+    "0003_snapshot_versions": snapshotVersionsMigration,
+  };
 }
 
 const first: Migration = {

@@ -1,5 +1,5 @@
 import type { Insertable, Selectable } from "kysely";
-import type { BuildRow, CheckpointRow, ImageRow, SandboxRow, SnapshotRow } from "./store";
+import type { BuildRow, CheckpointRow, ImageRow, SandboxRow } from "./store";
 import type { Tables } from "./tables";
 
 /** Rows as the program knows them, from and to rows as the tables have them. */
@@ -36,37 +36,6 @@ export function toImage(row: Selectable<Tables["images"]>): ImageRow {
   };
 }
 
-export function toSnapshot(row: Selectable<Tables["snapshots"]>): SnapshotRow {
-  return {
-    id: row.id,
-    name: row.name,
-    status: row.status,
-    contentHash: row.content_hash,
-    manifest: JSON.parse(row.manifest),
-    checkpointId: row.checkpoint_id,
-    buildId: row.build_id,
-    error: row.error === null ? null : JSON.parse(row.error),
-    createdAt: row.created_at,
-    lastUsedAt: row.last_used_at,
-  };
-}
-
-export function fromSnapshot(orgId: string, row: SnapshotRow): Insertable<Tables["snapshots"]> {
-  return {
-    id: row.id,
-    org_id: orgId,
-    name: row.name,
-    status: row.status,
-    content_hash: row.contentHash,
-    manifest: JSON.stringify(row.manifest),
-    checkpoint_id: row.checkpointId,
-    build_id: row.buildId,
-    error: row.error === null ? null : JSON.stringify(row.error),
-    created_at: row.createdAt,
-    last_used_at: row.lastUsedAt,
-  };
-}
-
 export function toBuild(row: Selectable<Tables["builds"]>): BuildRow {
   return {
     id: row.id,
@@ -100,6 +69,7 @@ export function toSandbox(row: Selectable<Tables["sandboxes"]>): SandboxRow {
     status: row.status,
     checkpointId: row.checkpoint_id,
     snapshot: row.snapshot,
+    snapshotVersion: row.snapshot_version,
     envs: JSON.parse(row.envs),
     metadata: JSON.parse(row.metadata),
     memoryMB: row.memory_mb,
@@ -118,6 +88,7 @@ export function fromSandbox(orgId: string, row: SandboxRow): Insertable<Tables["
     status: row.status,
     checkpoint_id: row.checkpointId,
     snapshot: row.snapshot,
+    snapshot_version: row.snapshotVersion,
     envs: JSON.stringify(row.envs),
     metadata: JSON.stringify(row.metadata),
     memory_mb: row.memoryMB,

@@ -38,7 +38,7 @@ export async function dropBlobs(db: Kysely<Tables>, before: number): Promise<voi
   await db.transaction().execute(async (tx) => {
     await sql`delete from accepted_images where accepted_at < ${before} and (org_id, content_hash) not in (
       select org_id, content_hash from images
-      union select org_id, content_hash from snapshots
+      union select org_id, content_hash from snapshot_versions
       union select org_id, content_hash from builds where status = 'running')`.execute(tx);
     await sql`delete from blobs where touched_at < ${before} and not exists (
       select 1 from blob_references join accepted_images on accepted_images.id = image_id

@@ -1,14 +1,6 @@
 import type { Kysely } from "kysely";
 import type { ImageManifest } from "../../image/image-manifest";
-import {
-  fromBuild,
-  fromCheckpoint,
-  fromSandbox,
-  toBuild,
-  toCheckpoint,
-  toImage,
-  toSandbox,
-} from "./rows";
+import { fromBuild, fromCheckpoint, fromSandbox, toBuild, toCheckpoint, toImage, toSandbox } from "./rows";
 import type { SnapshotStore } from "./snapshot-store";
 import { findBlobs, insertReferences, touchBlobs } from "./sqlite-blobs";
 import { SqliteSnapshots } from "./sqlite-snapshots";

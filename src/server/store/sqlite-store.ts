@@ -6,6 +6,7 @@ import { migrateToLatest } from "./migrations";
 import { toCheckpoint, toSandbox } from "./rows";
 import { dropBlobs } from "./sqlite-blobs";
 import { SqliteOrgStore } from "./sqlite-org-store";
+import { dropSuperseded } from "./sqlite-retention";
 import type {
   ApiKeyRow,
   CheckpointRow,
@@ -87,7 +88,7 @@ class SqliteStore implements Store {
         .where("status", "=", "running")
         .executeTakeFirstOrThrow();
       const snapshots = await tx
-        .updateTable("snapshots")
+        .updateTable("snapshot_versions")
         .set({ status: "failed", error })
         .where("status", "=", "building")
         .executeTakeFirstOrThrow();
@@ -104,14 +105,18 @@ class SqliteStore implements Store {
     });
   }
 
+  async dropSuperseded(now: number): Promise<void> {
+    await dropSuperseded(this.db, now);
+  }
+
   async dropUnneeded(): Promise<{ images: number; checkpoints: number }> {
     return await this.db.transaction().execute(async (tx) => {
       const images = await sql`delete from images where
-        checkpoint_id not in (select checkpoint_id from snapshots where checkpoint_id is not null)
+        checkpoint_id not in (select checkpoint_id from snapshot_versions where checkpoint_id is not null)
         and checkpoint_id not in (select checkpoint_id from sandboxes where status <> 'stopped')`.execute(tx);
       const checkpoints = await sql`delete from checkpoints where
         id not in (select checkpoint_id from images)
-        and id not in (select checkpoint_id from snapshots where checkpoint_id is not null)
+        and id not in (select checkpoint_id from snapshot_versions where checkpoint_id is not null)
         and id not in (select checkpoint_id from sandboxes where status <> 'stopped')`.execute(tx);
       return { images: Number(images.numAffectedRows ?? 0), checkpoints: Number(checkpoints.numAffectedRows ?? 0) };
     });

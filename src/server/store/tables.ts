@@ -1,5 +1,6 @@
 import type { Generated } from "kysely";
-import type { BuildStatus, SandboxStatus, SnapshotStatus } from "./store";
+import type { SnapshotStatus } from "./snapshot-store";
+import type { BuildStatus, SandboxStatus } from "./store";
 
 /** The tables as SQLite has them: JSON is text, a moment is integer milliseconds, every row names its organisation. */
 export interface Tables {
@@ -16,11 +17,22 @@ export interface Tables {
   };
   images: { org_id: string; content_hash: string; manifest: string; checkpoint_id: string; created_at: number };
   snapshots: {
-    /** Order of creation where two rows share a millisecond. */
-    seq: Generated<number>;
     id: string;
     org_id: string;
     name: string;
+    current_version: number;
+    next_version: number;
+    labels: string;
+    retention: string | null;
+    owner: string | null;
+    created_at: number;
+  };
+  snapshot_versions: {
+    /** Order of creation where two rows share a millisecond. */
+    seq: Generated<number>;
+    snapshot_id: string;
+    org_id: string;
+    version: number;
     status: SnapshotStatus;
     content_hash: string;
     manifest: string;
@@ -28,8 +40,10 @@ export interface Tables {
     build_id: string | null;
     error: string | null;
     created_at: number;
+    superseded_at: number | null;
     last_used_at: number | null;
   };
+  snapshot_tags: { snapshot_id: string; tag: string; version: number };
   builds: {
     seq: Generated<number>;
     id: string;
@@ -49,6 +63,7 @@ export interface Tables {
     status: SandboxStatus;
     checkpoint_id: string;
     snapshot: string | null;
+    snapshot_version: number | null;
     envs: string;
     metadata: string;
     memory_mb: number;
