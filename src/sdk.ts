@@ -1,5 +1,5 @@
 /** The SDK: images, snapshots and sandboxes for programs. It needs no Pulumi. */
-export type { FileInfo as EntryInfo, SandboxInfo, SnapshotInfo } from "./api/records";
+export type { FileInfo as EntryInfo, NetworkPolicy, SandboxInfo, SnapshotInfo } from "./api/records";
 export { type ErrorCode, isOpenComputerError, OpenComputerError, type Problem } from "./errors";
 export { Image } from "./image/image";
 export type { ImageManifest } from "./image/image-manifest";

@@ -1,4 +1,5 @@
 import type { CreateSandboxRequest } from "../api/contract";
+import type { NetworkPolicy } from "../api/records";
 import { invalidInput, OpenComputerError, type Problem } from "../errors";
 import { type Image, isImage } from "../image/image";
 import type { ConnectionOptions } from "./connection";
@@ -20,6 +21,10 @@ export interface SandboxOpts extends ConnectionOptions {
   readonly memoryMB?: number;
   /** Default: the server's. */
   readonly cpuCount?: number;
+  /** Up to 50, to find it by; `sandbox.setTags` changes them. */
+  readonly tags?: Readonly<Record<string, string>>;
+  /** What it reaches: `none`, `egress` or `{ allow: ["pypi.org", "*.github.com", "192.0.2.0/24"] }`. Default `egress`. */
+  readonly network?: NetworkPolicy;
   /** The only template is `base`, what a sandbox has where neither image nor snapshot is given. */
   readonly template?: "base";
   /** Limit of each build step, in seconds. Default: the server's, 30 minutes. */
@@ -30,6 +35,12 @@ export interface SandboxOpts extends ConnectionOptions {
 
 /** Options of the official SDK that mean something that no server of ours can do: better an error than a surprise. */
 const UNSUPPORTED = ["burst", "sandboxFamily", "diskMB", "secretStore", "previewAuth", "webhooks"];
+
+/** What goes to the server as it is. */
+const FIELDS = [
+  ...["snapshot", "envs", "metadata", "timeout", "memoryMB", "cpuCount", "stepTimeoutSeconds"],
+  ...["tags", "network"],
+];
 
 /**
  * The request that options stand for. Local files of an image are read here.
@@ -47,8 +58,7 @@ export function toCreateRequest(options: SandboxOpts): CreateSandboxRequest {
   }
   const problems = findProblems(given);
   if (problems.length > 0) throw invalidInput("Sandbox.create", problems);
-  const names = ["snapshot", "envs", "metadata", "timeout", "memoryMB", "cpuCount", "stepTimeoutSeconds"];
-  const fields = Object.fromEntries([...given].filter(([name]) => names.includes(name)));
+  const fields = Object.fromEntries([...given].filter(([name]) => FIELDS.includes(name)));
   return { ...fields, ...(options.image ? { image: options.image.resolve() } : {}) };
 }
 

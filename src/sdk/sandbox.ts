@@ -40,7 +40,8 @@ export class Sandbox implements AsyncDisposable {
   /**
    * Starts a sandbox; with `image`, after building what is not built yet.
    *
-   * @throws invalid_input, not_found for a snapshot, build_failed, aborted
+   * @throws invalid_input, not_found for a snapshot, build_failed, aborted, unsupported for a network that the server
+   *   cannot keep to
    */
   static async create(options: SandboxOpts = {}): Promise<Sandbox> {
     const request = toCreateRequest(options);
@@ -83,6 +84,11 @@ export class Sandbox implements AsyncDisposable {
   /** Sets the idle timeout anew, in seconds from now; 0 is never. */
   setTimeout(timeoutSeconds: number): Promise<void> {
     return this.api.setSandboxTimeout(this.sandboxId, timeoutSeconds);
+  }
+
+  /** Puts these tags in the place of all that it has. */
+  setTags(tags: Readonly<Record<string, string>>): Promise<void> {
+    return this.api.setSandboxTags(this.sandboxId, tags);
   }
 
   /**

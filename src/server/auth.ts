@@ -1,3 +1,4 @@
+import type { Writable } from "node:stream";
 import type { Context, MiddlewareHandler } from "hono";
 import { OpenComputerError } from "../errors";
 import { findOrganisation } from "./services/api-keys";
@@ -5,6 +6,10 @@ import type { OrgStore, Store } from "./store/store";
 
 /** What every authenticated request has. */
 export interface AppEnv {
+  readonly Bindings: {
+    /** The answer on its way; absent where there is no connection, in the same process. */
+    readonly outgoing?: Writable;
+  };
   readonly Variables: {
     /** The rows of the caller's organisation, and no others. */
     org: OrgStore;

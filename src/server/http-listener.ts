@@ -1,6 +1,7 @@
 import type { Server } from "node:http";
 import { createAdaptorServer } from "@hono/node-server";
 import { OpenComputerError } from "../errors";
+import type { AppEnv } from "./auth";
 
 /** An upload may take long, but not for ever. */
 const REQUEST_TIMEOUT_MS = 3_600_000;
@@ -17,7 +18,7 @@ export interface HttpListener {
 }
 
 export interface ListenOptions {
-  readonly fetch: (request: Request) => Response | Promise<Response>;
+  readonly fetch: (request: Request, bindings: AppEnv["Bindings"]) => Response | Promise<Response>;
   readonly host: string;
   readonly port: number;
 }
@@ -25,7 +26,7 @@ export interface ListenOptions {
 /** Serves an app over HTTP. @throws conflict where the port is taken */
 export async function listen({ fetch, host, port }: ListenOptions): Promise<HttpListener> {
   const server = createAdaptorServer({
-    fetch: (request) => fetch(heedful(request)),
+    fetch: (request, bindings) => fetch(heedful(request), bindings),
     overrideGlobalObjects: false,
   }) as Server;
   server.requestTimeout = REQUEST_TIMEOUT_MS;

@@ -9,6 +9,7 @@ import { toDirContent } from "../../src/image/tree";
 import { blobPath } from "../../src/server/store/blob-path";
 import { openSqliteStore } from "../../src/server/store/sqlite-store";
 import type { OrgStore, SnapshotRow, Store } from "../../src/server/store/store";
+import { sandboxRow } from "./sandbox-row";
 
 let home: string;
 let store: Store;
@@ -58,10 +59,7 @@ describe("the bytes of an accepted image", () => {
       "a cached image",
       async () => {
         await org.saveImage({ base: "base", steps: [] }, checkpoint("h"));
-        await org.insertSandbox({
-          ...{ id: "sb", status: "running", checkpointId: "c-h", snapshot: null, envs: {}, metadata: {}, memoryMB: 1 },
-          ...{ cpuCount: 1, timeoutSeconds: 0, deadline: null, startedAt: 1, stoppedAt: null },
-        });
+        await org.insertSandbox(sandboxRow("sb", { checkpointId: "c-h" }));
       },
       () => org.deleteSandbox("sb"),
     ],

@@ -1,13 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { IdleSandboxes } from "../../src/server/services/idle-sandboxes";
-import type { OrgStore, SandboxRow } from "../../src/server/store/store";
+import type { OrgStore } from "../../src/server/store/store";
+import { sandboxRow } from "./sandbox-row";
 import { SILENT } from "./test-server";
 
 const RETRY_MS = 60_000;
-const row: SandboxRow = {
-  ...{ id: "sb-1", status: "running", checkpointId: "c", snapshot: null, envs: {}, metadata: {} },
-  ...{ memoryMB: 64, cpuCount: 1, timeoutSeconds: 1, deadline: null, startedAt: 0, stoppedAt: null },
-};
+const row = sandboxRow("sb-1", { timeoutSeconds: 1 });
 const getSandbox = vi.fn<OrgStore["getSandbox"]>();
 const stop = vi.fn<() => Promise<void>>();
 // Only what expiring needs of a store; one that breaks cannot be had from a real database without a race.

@@ -43,6 +43,8 @@ export class MemoryEngine implements Engine {
   started: StartOptions | undefined;
   /** Set to make the next createSandbox fail. */
   failCreate: Error | undefined;
+  /** Set to make creates wait for {@link release} of this name. */
+  holdCreates: string | undefined;
   private readonly gates = new Map<string, PromiseWithResolve>();
 
   async start(options: StartOptions): Promise<void> {
@@ -97,6 +99,13 @@ export class MemoryEngine implements Engine {
     signal.throwIfAborted();
     if (this.failCreate) throw this.failCreate;
     this.sandboxes.set(spec.id, { spec, files: new Map() });
+    if (this.holdCreates === undefined) return;
+    try {
+      await this.pass(this.holdCreates, signal);
+    } catch (error) {
+      this.sandboxes.delete(spec.id);
+      throw error;
+    }
   }
 
   async sandboxStatus(id: string): Promise<"running" | "stopped"> {
@@ -154,7 +163,7 @@ export class MemoryEngine implements Engine {
 
   async stop(): Promise<void> {}
 
-  /** Lets every `wait NAME` go on, now and later. */
+  /** Lets every `wait NAME` go on, and creates that {@link holdCreates} holds, now and later. */
   release(name: string): void {
     this.gate(name).resolve();
   }
@@ -174,12 +183,17 @@ export class MemoryEngine implements Engine {
     if (verb === "fail") throw new OpenComputerError("build_failed", "step 1 failed", { details: facts });
     if (verb === "print") onLog({ step: number, type: "run", message: words.join(" "), stream: "stdout" });
     if (verb !== "wait") return;
+    await this.pass(words[0] ?? "", signal);
+  }
+
+  /** Waits at a gate. @throws build_cancelled when the signal fires */
+  private async pass(name: string, signal: AbortSignal): Promise<void> {
     const aborted = new Promise<never>((_, reject) => {
       const stop = () => reject(new OpenComputerError("build_cancelled", "the build was cancelled"));
       if (signal.aborted) stop();
       signal.addEventListener("abort", stop, { once: true });
     });
-    await Promise.race([this.gate(words[0] ?? "").promise, aborted]);
+    await Promise.race([this.gate(name).promise, aborted]);
   }
 
   private gate(name: string): PromiseWithResolve {

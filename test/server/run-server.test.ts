@@ -7,6 +7,7 @@ import { type RunningServer, runServer } from "../../src/server/run-server";
 import { openSqliteStore } from "../../src/server/store/sqlite-store";
 import { version } from "../../src/version";
 import { MemoryEngine } from "./memory-engine";
+import { sandboxRow } from "./sandbox-row";
 import { bodyOf, EVENTS, image, readEvents, SILENT, until } from "./test-server";
 
 let home: string;
@@ -126,9 +127,7 @@ describe("after a crash", () => {
     await org.insertBuild({ ...build, finishedAt: null });
     const row = { ...what, id: "s", name: "t", status: "building", manifest: image("print a"), createdAt: 1 } as const;
     await org.insertSnapshot({ ...row, checkpointId: null, buildId: null, lastUsedAt: null });
-    const box = { id: "sb-1", status: "creating", checkpointId: "c", envs: {}, metadata: {}, memoryMB: 64 } as const;
-    const times = { timeoutSeconds: 0, deadline: null, startedAt: 1, stoppedAt: null };
-    await org.insertSandbox({ ...box, ...times, snapshot: null, cpuCount: 1 });
+    await org.insertSandbox(sandboxRow("sb-1", { status: "creating" }));
     await store.close();
 
     const server = await run();

@@ -76,7 +76,6 @@ describe("create", () => {
     ["a bad timeout", { timeout: -1.5 }, 400],
     ["a timeout of years", { timeout: 1e9 }, 400],
     ["a secret store", { secretStore: "s" }, 501],
-    ["no network", { networkEnabled: false }, 501],
     ["an env name with =", { envs: { "A=B": "1" } }, 400],
   ];
   it.each(refused)("refuses %s", async (_, json, status) => {

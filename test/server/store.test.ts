@@ -4,7 +4,8 @@ import { join } from "node:path";
 import SqliteDatabase from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openSqliteStore } from "../../src/server/store/sqlite-store";
-import type { CheckpointRow, OrgStore, SandboxRow, SnapshotRow, Store } from "../../src/server/store/store";
+import type { CheckpointRow, OrgStore, SnapshotRow, Store } from "../../src/server/store/store";
+import { sandboxRow as sandbox } from "./sandbox-row";
 
 let dir: string;
 let store: Store;
@@ -29,10 +30,6 @@ const checkpoint = (id: string, contentHash = "h"): CheckpointRow => ({
 const snapshot = (name: string, more: Partial<SnapshotRow> = {}): SnapshotRow => ({
   ...{ id: `id-${name}`, name, status: "ready", contentHash: "h", manifest, checkpointId: null, buildId: null },
   ...{ error: null, createdAt: 1, lastUsedAt: null, ...more },
-});
-const sandbox = (id: string, more: Partial<SandboxRow> = {}): SandboxRow => ({
-  ...{ id, status: "running", checkpointId: "c", snapshot: null, envs: { A: "1" }, metadata: {}, memoryMB: 64 },
-  ...{ cpuCount: 0.5, timeoutSeconds: 0, deadline: null, startedAt: 1, stoppedAt: null, ...more },
 });
 const build = (id: string, startedAt = 1) => ({
   ...{ id, contentHash: "h", name: "n", status: "running" as const, error: null, logPath: `/log/${id}` },

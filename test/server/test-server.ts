@@ -52,8 +52,8 @@ export async function createTestServer({ now = Date.now }: TestServerOptions = {
     org: store.forOrg("a"),
     async close() {
       services.exec.stop();
-      services.sandboxes.close();
       await services.builds.stop();
+      await services.sandboxes.close();
       await store.close();
       await rm(home, { recursive: true, force: true });
     },

@@ -1,8 +1,17 @@
 import { type Context, Hono } from "hono";
 import { z } from "zod";
+import { fromNetworkFields, networkFieldsSchema } from "../../api/network-fields";
 import type { SandboxInfo } from "../../api/records";
-import { createSandboxFieldsSchema, setTimeoutRequestSchema, snapshotNameSchema } from "../../api/schemas";
-import { OpenComputerError } from "../../errors";
+import {
+  createSandboxFieldsSchema,
+  labelsSchema,
+  ownerSchema,
+  type sandboxTagsSchema,
+  setTimeoutRequestSchema,
+  snapshotRefSchema,
+} from "../../api/schemas";
+import { invalidInput, OpenComputerError } from "../../errors";
+import { whenAnswered } from "../answered";
 import type { AppParts } from "../app";
 import type { AppEnv } from "../auth";
 import { limitBody, MANIFEST_BODY_BYTES, readBody, SMALL_BODY_BYTES } from "../request-body";
@@ -23,10 +32,11 @@ const ignoredFields = {
 };
 
 /** What the hosted service offers and this server does not; who relies on it must know. */
-const UNSUPPORTED = ["secretStore", "previewAuth", "webhooks", "networkEnabled", "egressAllowlist"] as const;
+const UNSUPPORTED = ["secretStore", "previewAuth", "webhooks"] as const;
 
 const createSandboxSchema = z.strictObject({
   ...createSandboxFieldsSchema,
+  ...networkFieldsSchema,
   ...ignoredFields,
   ...Object.fromEntries(UNSUPPORTED.map((name) => [name, z.unknown().optional()])),
   // On the wire a negative timeout is 0, never; our own clients do not send one.
@@ -35,8 +45,10 @@ const createSandboxSchema = z.strictObject({
     createSandboxFieldsSchema.timeout,
   ),
   templateID: z.string().optional(),
-  snapshot: snapshotNameSchema.optional(),
+  snapshot: snapshotRefSchema.optional(),
   image: z.looseObject({}).optional(),
+  tags: labelsSchema.optional(),
+  owner: ownerSchema.optional(),
 });
 
 /** `/sandboxes`: their life. */
@@ -46,15 +58,20 @@ export function sandboxRoutes(parts: AppParts): Hono<AppEnv> {
   const toBody = (row: SandboxRow) => toInfo(row, sandboxes.deadlineOf(row));
 
   app.post("/", limitBody(MANIFEST_BODY_BYTES), async (c) => {
+    const answered = whenAnswered(c);
     const org = c.get("org");
     const wish = await readWish(c, parts);
     const fromImage = wish.image !== undefined || wish.snapshot !== undefined;
-    const begin = (signal: AbortSignal) => sandboxes.create(org, wish, signal);
-    if (fromImage && wantsEvents(c)) return streamProgress(c, { begin, toBody, log });
-    return c.json(toBody(await drain(begin(c.req.raw.signal))), 201);
+    const begin = (signal: AbortSignal) => sandboxes.create(org, wish, { signal, answered });
+    if (fromImage && wantsEvents(c)) return streamProgress(c, { begin, toBody: ({ row }) => toBody(row), log });
+    const { row, isNew } = await drain(begin(c.req.raw.signal));
+    return c.json(toBody(row), isNew ? 201 : 200);
   });
 
-  app.get("/", async (c) => c.json((await sandboxes.list(c.get("org"))).map(toBody)));
+  app.get("/", async (c) => {
+    const tags = readTagFilter(c.req.queries("tag") ?? []);
+    return c.json((await sandboxes.list(c.get("org"), tags)).map(toBody));
+  });
 
   app.get("/:id", async (c) => c.json(toBody(await sandboxes.get(c.get("org"), c.req.param("id")))));
 
@@ -67,6 +84,13 @@ export function sandboxRoutes(parts: AppParts): Hono<AppEnv> {
     const { timeout } = await readBody(c, setTimeoutRequestSchema);
     await sandboxes.setTimeout(c.get("org"), c.req.param("id"), timeout);
     return c.body(null, 204);
+  });
+
+  app.get("/:id/tags", async (c) => c.json(toTags(await sandboxes.get(c.get("org"), c.req.param("id")))));
+
+  app.put("/:id/tags", limitBody(SMALL_BODY_BYTES), async (c) => {
+    const tags = await readBody(c, labelsSchema);
+    return c.json(toTags(await sandboxes.setTags(c.get("org"), c.req.param("id"), tags)));
   });
   return app;
 }
@@ -85,11 +109,21 @@ async function readWish(c: Context<AppEnv>, parts: AppParts): Promise<SandboxWis
     ...{ envs: body.envs ?? {}, metadata: body.metadata ?? {}, timeoutSeconds: body.timeout ?? 0 },
     ...toSandboxSize(body),
     stepTimeoutMs: (body.stepTimeoutSeconds ?? parts.stepTimeoutSeconds) * 1000,
+    ...{ tags: body.tags ?? {}, network: fromNetworkFields(body), owner: body.owner ?? null },
   };
 }
 
+/** `?tag=team=core&tag=stage=dev` asks for sandboxes that have both. */
+function readTagFilter(filters: readonly string[]): [key: string, value: string][] {
+  const bad = filters.find((filter) => !filter.includes("="));
+  if (bad !== undefined) {
+    throw invalidInput("the request", [{ path: "tag", message: `must be KEY=VALUE, not ${JSON.stringify(bad)}` }]);
+  }
+  return filters.map((filter) => [filter.replace(/=.*/s, ""), filter.replace(/^[^=]*=/, "")]);
+}
+
 function refuseUnsupported(body: Readonly<Record<string, unknown>>): void {
-  const asked = UNSUPPORTED.filter((name) => isSet(body[name]) && !(name === "networkEnabled" && body[name] === true));
+  const asked = UNSUPPORTED.filter((name) => isSet(body[name]));
   if (asked.length === 0) return;
   const message = `this server has no ${asked.join(", ")}; leave it out, or use a server that has it`;
   throw new OpenComputerError("unsupported", message, { details: { fields: asked } });
@@ -104,7 +138,12 @@ function toInfo(row: SandboxRow, deadline: number | null): SandboxInfo {
     ...{ sandboxID: row.id, status: row.status, templateID: "base", fromCheckpointId: row.checkpointId },
     ...(row.snapshot === null ? {} : { snapshot: row.snapshot }),
     ...{ metadata: row.metadata, cpuCount: row.cpuCount, memoryMB: row.memoryMB, timeout: row.timeoutSeconds },
+    ...{ tags: row.tags, network: row.network, ...(row.owner === null ? {} : { owner: row.owner }) },
     startedAt: new Date(row.startedAt).toISOString(),
     ...(deadline === null ? {} : { endAt: new Date(deadline).toISOString() }),
   };
+}
+
+function toTags({ tags, tagsUpdatedAt }: SandboxRow): z.output<typeof sandboxTagsSchema> {
+  return { tags, tagsLastUpdatedAt: tagsUpdatedAt === null ? null : new Date(tagsUpdatedAt).toISOString() };
 }

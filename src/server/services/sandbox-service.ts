@@ -1,18 +1,19 @@
+import { randomUUID } from "node:crypto";
 import type { BuildEvent, Engine } from "../../engines/engine";
 import { OpenComputerError } from "../../errors";
-import type { ImageManifest } from "../../image/image-manifest";
 import type { Log } from "../log";
 import type { CheckpointRow, OrgStore, OwnedRow, SandboxRow, Store } from "../store/store";
-import { abortable, toAborted } from "./abortable";
+import { abortable } from "./abortable";
 import type { ActivityGate } from "./activity-gate";
 import type { BuildService } from "./build-service";
 import { IdleSandboxes } from "./idle-sandboxes";
-import { type Origin, type SandboxWish, toNewRow } from "./sandbox-wish";
+import { SandboxCreation } from "./sandbox-creation";
+import type { SandboxWish } from "./sandbox-wish";
 import type { SnapshotService } from "./snapshot-service";
+import { Turns } from "./turns";
 
-/** The longest that an engine may take to start a sandbox whose image is built. */
-const CREATE_TIMEOUT_MS = 120_000;
-const BASE: ImageManifest = { base: "base", steps: [] };
+/** The longest that stopping waits for creates to be over. */
+const CLOSE_TIMEOUT_MS = 10_000;
 
 export interface SandboxServiceParts {
   readonly engine: Engine;
@@ -22,6 +23,20 @@ export interface SandboxServiceParts {
   readonly gate: ActivityGate;
   readonly now: () => number;
   readonly log: Log;
+}
+
+/** Somebody who asked for a sandbox. */
+export interface Asker {
+  /** Fires when they leave. */
+  readonly signal: AbortSignal;
+  /** Whether the answer reached them, once that is known. */
+  readonly answered: Promise<boolean>;
+}
+
+export interface CreatedSandbox {
+  readonly row: SandboxRow;
+  /** False where the owner had it already. */
+  readonly isNew: boolean;
 }
 
 /** A sandbox in use: it does not count as idle until {@link SandboxUse.end}. */
@@ -34,36 +49,45 @@ export interface SandboxUse {
  * Sandboxes from their creation to their end.
  *
  *   row `creating` → engine creates → row `running` → killed, idle for its timeout, or found dead → row `stopped`
- *                  → failed: no row
+ *                  → failed, or the asker left before the answer: no row
  */
 export class SandboxService {
   private readonly idle: IdleSandboxes;
+  private readonly creation: SandboxCreation;
+  private readonly turns = new Turns();
 
   constructor(private readonly parts: SandboxServiceParts) {
     this.idle = new IdleSandboxes({ ...parts, stop: (org, row) => this.stopSandbox(org, row) });
+    this.creation = new SandboxCreation({ ...parts, idle: this.idle });
   }
 
   /**
-   * Creates a sandbox, building its image first where needed; yields what happens on the way.
+   * Creates a sandbox, building its image first where needed; yields what happens on the way. Where the wish has an owner
+   * who has one already, answers with that; of one owner's wishes, each waits until the one before has its answer. A
+   * sandbox whose asker left before the answer is removed again.
    *
-   * @throws not_found, conflict (snapshot not ready), build_failed, aborted (nothing is left then), timeout
+   * @throws not_found, conflict (snapshot not ready), build_failed, aborted, timeout; nothing is left then
    */
-  async *create(org: OrgStore, wish: SandboxWish, signal: AbortSignal): AsyncGenerator<BuildEvent, SandboxRow> {
-    const leaveGate = await this.parts.gate.enter();
+  async *create(org: OrgStore, wish: SandboxWish, asker: Asker): AsyncGenerator<BuildEvent, CreatedSandbox> {
+    const { owner } = wish;
+    // Those without an owner are strangers to each other.
+    const endTurn = await this.turns.enter(`${org.orgId}/${owner ?? randomUUID()}`, asker.signal);
+    let settled = Promise.resolve();
     try {
-      const origin = yield* this.resolve(org, wish, signal);
-      yield { step: 0, type: "create", message: "starting the sandbox" };
-      const row = await this.start(org, wish, origin, signal);
-      if (origin.snapshot) await this.parts.snapshots.noteUse(org, origin.snapshot, origin.checkpoint.id);
-      return row;
+      const known = owner === null ? undefined : await this.findOwned(org, owner);
+      if (known) return { row: known, isNew: false };
+      const row = yield* this.creation.create(org, wish, asker.signal);
+      settled = this.settle(org, row, asker);
+      return { row, isNew: true };
     } finally {
-      leaveGate();
+      void settled.then(endTurn);
     }
   }
 
-  /** The running sandboxes, newest first. */
-  async list(org: OrgStore): Promise<SandboxRow[]> {
-    const rows = await Promise.all((await org.listSandboxes()).map((row) => this.refresh(org, row)));
+  /** The running sandboxes that have all these tags, newest first. */
+  async list(org: OrgStore, tags: readonly (readonly [key: string, value: string])[]): Promise<SandboxRow[]> {
+    const tagged = (await org.listSandboxes()).filter((row) => tags.every(([key, value]) => row.tags[key] === value));
+    const rows = await Promise.all(tagged.map((row) => this.refresh(org, row)));
     return rows.filter((row) => row.status === "running");
   }
 
@@ -82,6 +106,14 @@ export class SandboxService {
     const row = requireRunning(await this.find(org, id));
     const deadline = this.idle.watch(org, { ...row, timeoutSeconds, deadline: null });
     await org.updateSandbox(id, { timeoutSeconds, deadline });
+  }
+
+  /** Puts tags in the place of all that a sandbox has, also of one that has stopped. @throws not_found */
+  async setTags(org: OrgStore, id: string, tags: Readonly<Record<string, string>>): Promise<SandboxRow> {
+    const row = await this.find(org, id);
+    const change = { tags, tagsUpdatedAt: this.parts.now() };
+    await org.updateSandbox(id, change);
+    return { ...row, ...change };
   }
 
   /** Takes a sandbox into use. @throws not_found, gone */
@@ -117,66 +149,29 @@ export class SandboxService {
     }
   }
 
-  /** Lets go of the timers; sandboxes run on. */
-  close(): void {
-    this.idle.close();
-  }
-
-  private async *resolve(org: OrgStore, wish: SandboxWish, signal: AbortSignal): AsyncGenerator<BuildEvent, Origin> {
-    if (wish.snapshot === undefined) {
-      return { checkpoint: yield* this.build(org, wish.image ?? BASE, wish, signal), snapshot: null };
-    }
-    const snapshot = await this.parts.snapshots.getReady(org, wish.snapshot);
-    yield {
-      step: 0,
-      type: "resolve",
-      message: `snapshot ${snapshot.name} is image ${snapshot.contentHash.slice(0, 12)}`,
-    };
-    const checkpoint = await org.getCheckpoint(snapshot.checkpointId);
-    if (checkpoint && (await this.parts.engine.hasCheckpoint(checkpoint.checkpoint))) return { checkpoint, snapshot };
-    // The engine has lost the layers: the snapshot still says what it is made of.
-    return { checkpoint: yield* this.build(org, snapshot.manifest, wish, signal), snapshot };
-  }
-
-  private async *build(org: OrgStore, manifest: ImageManifest, wish: SandboxWish, signal: AbortSignal) {
-    const ticket = this.parts.builds.request(org, { manifest, stepTimeoutMs: wish.stepTimeoutMs, name: null });
+  /** Waits until what was begun is there or undone, and lets go of the timers; sandboxes run on. */
+  async close(): Promise<void> {
     try {
-      yield* ticket.events(0, signal);
-      return await abortable(ticket.done, signal);
+      await abortable(this.turns.over(), AbortSignal.timeout(CLOSE_TIMEOUT_MS));
     } finally {
-      ticket.leave();
+      this.idle.close();
     }
   }
 
-  private async start(org: OrgStore, wish: SandboxWish, origin: Origin, signal: AbortSignal): Promise<SandboxRow> {
-    const { engine, now } = this.parts;
-    const creating = toNewRow(wish, origin, now());
-    const { id, memoryMB, cpuCount } = creating;
-    await org.insertSandbox(creating);
-    try {
-      const spec = { id, memoryMB, cpuCount, checkpoint: origin.checkpoint.checkpoint };
-      await withTimeLimit(signal, (limited) => engine.createSandbox(spec, limited));
-      // Who left does not know the id, so nobody could ever end it.
-      if (signal.aborted) throw toAborted(signal);
-      const row: SandboxRow = { ...creating, status: "running", startedAt: now() };
-      const deadline = this.idle.watch(org, row);
-      await org.updateSandbox(id, { status: "running", startedAt: row.startedAt, deadline });
-      return { ...row, deadline };
-    } catch (error) {
-      await this.undoCreate(org, id);
-      throw error;
-    }
+  /** Who left before the answer does not know the id, so nobody could ever end it. */
+  private async settle(org: OrgStore, row: SandboxRow, { answered }: Asker): Promise<void> {
+    if (!(await answered)) await this.creation.undo(org, row.id);
   }
 
-  private async undoCreate(org: OrgStore, id: string): Promise<void> {
-    this.idle.forget(id);
-    try {
-      await this.parts.engine.destroySandbox(id);
-      await org.deleteSandbox(id);
-    } catch (err) {
-      // The row stays `creating`: the next start of the server removes what is left.
-      this.parts.log.error({ err, sandbox: id }, "a sandbox that could not be created could not be removed either");
-    }
+  /** The running sandbox of an owner whose turn it is. */
+  private async findOwned(org: OrgStore, owner: string): Promise<SandboxRow | undefined> {
+    const row = await org.findSandboxOf(owner);
+    if (row === undefined) return undefined;
+    // Nobody else creates one for this owner now: it is what a failed create could not remove.
+    const current = row.status === "creating" ? await this.stopSandbox(org, row) : await this.refresh(org, row);
+    if (current.status !== "running") return undefined;
+    this.idle.use(row.id)();
+    return current;
   }
 
   private async find(org: OrgStore, id: string): Promise<SandboxRow> {
@@ -200,18 +195,6 @@ export class SandboxService {
     // Last, so that one whose end could not be recorded is tried again at its deadline.
     this.idle.forget(row.id);
     return { ...row, ...change };
-  }
-}
-
-async function withTimeLimit(signal: AbortSignal, work: (limited: AbortSignal) => Promise<void>): Promise<void> {
-  const limit = AbortSignal.timeout(CREATE_TIMEOUT_MS);
-  try {
-    await work(AbortSignal.any([signal, limit]));
-  } catch (error) {
-    if (signal.aborted) throw toAborted(signal);
-    if (!limit.aborted) throw error;
-    const message = `the sandbox did not start within ${CREATE_TIMEOUT_MS / 1000} s; the machine may be overloaded`;
-    throw new OpenComputerError("timeout", message, { cause: error });
   }
 }
 

@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
+import type { NetworkPolicy } from "../../engines/engine";
 import type { ImageManifest } from "../../image/image-manifest";
-import type { CheckpointRow, SandboxRow, SnapshotRow } from "../store/store";
+import type { SnapshotRow } from "../store/snapshot-store";
+import type { CheckpointRow, SandboxRow } from "../store/store";
 
 /** A sandbox as somebody wants it. */
 export interface SandboxWish {
@@ -14,6 +16,10 @@ export interface SandboxWish {
   /** Idle seconds; 0 is never. */
   readonly timeoutSeconds: number;
   readonly stepTimeoutMs: number;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly network: NetworkPolicy;
+  /** Who it is for, in their own words: one that runs is as good as a new one. Null is anybody. */
+  readonly owner: string | null;
 }
 
 /** What a sandbox starts from, found. */
@@ -24,10 +30,12 @@ export interface Origin {
 
 /** The row of a sandbox that is about to be created. */
 export function toNewRow(wish: SandboxWish, origin: Origin, now: number): SandboxRow {
-  const { envs, metadata, memoryMB, cpuCount, timeoutSeconds } = wish;
+  const { envs, metadata, memoryMB, cpuCount, timeoutSeconds, tags, network, owner } = wish;
   return {
     ...{ id: `sb-${randomBytes(6).toString("hex")}`, status: "creating", startedAt: now, stoppedAt: null },
-    ...{ checkpointId: origin.checkpoint.id, snapshot: origin.snapshot?.name ?? null, deadline: null },
-    ...{ envs, metadata, memoryMB, cpuCount, timeoutSeconds },
+    ...{ checkpointId: origin.checkpoint.id, deadline: null },
+    ...{ snapshot: origin.snapshot?.name ?? null, snapshotVersion: origin.snapshot?.version ?? null },
+    ...{ envs, metadata, memoryMB, cpuCount, timeoutSeconds, tags, network, owner },
+    tagsUpdatedAt: Object.keys(tags).length > 0 ? now : null,
   };
 }

@@ -78,6 +78,10 @@ export function toSandbox(row: Selectable<Tables["sandboxes"]>): SandboxRow {
     deadline: row.deadline,
     startedAt: row.started_at,
     stoppedAt: row.stopped_at,
+    tags: JSON.parse(row.tags),
+    tagsUpdatedAt: row.tags_updated_at,
+    network: JSON.parse(row.network),
+    owner: row.owner,
   };
 }
 
@@ -97,5 +101,9 @@ export function fromSandbox(orgId: string, row: SandboxRow): Insertable<Tables["
     deadline: row.deadline,
     started_at: row.startedAt,
     stopped_at: row.stoppedAt,
+    tags: JSON.stringify(row.tags),
+    tags_updated_at: row.tagsUpdatedAt,
+    network: JSON.stringify(row.network),
+    owner: row.owner,
   };
 }

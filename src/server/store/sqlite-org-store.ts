@@ -136,6 +136,17 @@ export class SqliteOrgStore implements OrgStore {
     return row && toSandbox(row);
   }
 
+  async findSandboxOf(owner: string): Promise<SandboxRow | undefined> {
+    const row = await this.db
+      .selectFrom("sandboxes")
+      .selectAll()
+      .where("org_id", "=", this.orgId)
+      .where("owner", "=", owner)
+      .where("status", "in", ["creating", "running"])
+      .executeTakeFirst();
+    return row && toSandbox(row);
+  }
+
   async listSandboxes(): Promise<SandboxRow[]> {
     const rows = await this.db
       .selectFrom("sandboxes")
@@ -156,6 +167,8 @@ export class SqliteOrgStore implements OrgStore {
         deadline: change.deadline,
         started_at: change.startedAt,
         stopped_at: change.stoppedAt,
+        tags: change.tags && JSON.stringify(change.tags),
+        tags_updated_at: change.tagsUpdatedAt,
       })
       .where("org_id", "=", this.orgId)
       .where("id", "=", id)

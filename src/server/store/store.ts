@@ -1,4 +1,4 @@
-import type { Checkpoint } from "../../engines/engine";
+import type { Checkpoint, NetworkPolicy } from "../../engines/engine";
 import type { ErrorJson } from "../../errors";
 import type { ImageManifest } from "../../image/image-manifest";
 import type { SnapshotStore } from "./snapshot-store";
@@ -67,6 +67,8 @@ export interface OrgStore {
 
   insertSandbox(row: SandboxRow): Promise<void>;
   getSandbox(id: string): Promise<SandboxRow | undefined>;
+  /** The one of this owner that is not stopped. */
+  findSandboxOf(owner: string): Promise<SandboxRow | undefined>;
   /** Running ones, newest first. */
   listSandboxes(): Promise<SandboxRow[]>;
   updateSandbox(id: string, change: SandboxChange): Promise<void>;
@@ -150,10 +152,16 @@ export interface SandboxRow {
   readonly deadline: number | null;
   readonly startedAt: number;
   readonly stoppedAt: number | null;
+  readonly tags: Readonly<Record<string, string>>;
+  /** Null where it never had any. */
+  readonly tagsUpdatedAt: number | null;
+  readonly network: NetworkPolicy;
+  /** Who it is for, in their own words; at most one that is not stopped is theirs. */
+  readonly owner: string | null;
 }
 
 export type SandboxChange = Partial<
-  Pick<SandboxRow, "status" | "timeoutSeconds" | "deadline" | "startedAt" | "stoppedAt">
+  Pick<SandboxRow, "status" | "timeoutSeconds" | "deadline" | "startedAt" | "stoppedAt" | "tags" | "tagsUpdatedAt">
 >;
 
 export interface BlobRow {

@@ -72,6 +72,10 @@ export interface Tables {
     deadline: number | null;
     started_at: number;
     stopped_at: number | null;
+    tags: string;
+    tags_updated_at: number | null;
+    network: string;
+    owner: string | null;
   };
   /** Images whose manifests were taken; what they need stands in `blob_references` and goes with them. */
   accepted_images: { id: Generated<number>; org_id: string; content_hash: string; accepted_at: number };
