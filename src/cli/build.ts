@@ -1,24 +1,29 @@
 import { Command } from "commander";
-import type { ServerApi } from "../api/contract";
+import type { CreateSnapshotRequest, ServerApi } from "../api/contract";
 import type { BuildLogEvent, SnapshotInfo } from "../api/records";
-import { isOpenComputerError } from "../errors";
+import { invalidInput, isOpenComputerError } from "../errors";
 import type { ResolvedImage } from "../image/image";
 import { formatBuildLog } from "./build-log";
 import { formatJson } from "./format-table";
 import { loadImageFile } from "./image-file";
 import { killSandbox } from "./kill-sandbox";
+import { addNameValue } from "./name-value";
 import type { Terminal } from "./terminal";
 
 const HELP = `
 FILE is TypeScript or JavaScript that exports an Image, or a manifest as JSON. The log goes to stderr, the result to
 stdout. Without --name the image is built and started once, and stays in the cache until gc; with it, it stays.
+--new-version builds first and then moves the name at once; the version before stays for a rollback.
 
 Examples:
   $ pulumi-opencomputer build agent.ts
-  $ pulumi-opencomputer build agent.ts --name agent`;
+  $ pulumi-opencomputer build agent.ts --name agent
+  $ pulumi-opencomputer build agent.ts --name agent --new-version --label team=red`;
 
 interface BuildOptions {
   readonly name?: string;
+  readonly newVersion?: boolean;
+  readonly label?: Readonly<Record<string, string>>;
   readonly json?: boolean;
 }
 
@@ -28,9 +33,12 @@ export function buildCommand(terminal: Terminal): Command {
     .description("build the image that a file exports")
     .argument("<file>", "a .ts, .js, .mjs, .cjs or .json file")
     .option("--name <name>", "keep it as a snapshot of this name")
+    .option("--new-version", "where the name is there, make the image its current version")
+    .option("--label <NAME=value>", "a label of the name; may be given several times", addNameValue)
     .option("--json", "print JSON: the snapshot, or {contentHash}")
     .addHelpText("after", HELP)
     .action(async (file: string, options: BuildOptions) => {
+      refuseWithoutName(options);
       const image = await loadImageFile(file);
       const api = await terminal.open();
       const call = {
@@ -38,13 +46,27 @@ export function buildCommand(terminal: Terminal): Command {
         onBuildLog: (event: BuildLogEvent) => terminal.note(formatBuildLog(event)),
       };
       if (options.name !== undefined) {
-        const snapshot = await keepImage(terminal, api, { name: options.name, image }, call);
-        return terminal.print(options.json ? formatJson(snapshot) : `${snapshot.name} ${snapshot.contentHash}`);
+        const snapshot = await keepImage(terminal, api, { name: options.name, image, ...toWish(options) }, call);
+        if (options.json) return terminal.print(formatJson(snapshot));
+        const { name, version, contentHash } = snapshot;
+        if (options.newVersion && version !== undefined) terminal.note(`${name} is version ${version} now`);
+        return terminal.print(`${name} ${contentHash}`);
       }
       await tryImage(api, image, call);
       const { contentHash } = image;
       terminal.print(options.json ? formatJson({ contentHash }) : contentHash);
     });
+}
+
+/** Versions and labels are a name's. */
+function refuseWithoutName({ name, newVersion, label }: BuildOptions): void {
+  if (name !== undefined || (!newVersion && !label)) return;
+  const option = newVersion ? "--new-version" : "--label";
+  throw invalidInput("build", [{ path: "--name", message: `${option} needs the name that it is for` }]);
+}
+
+function toWish({ newVersion, label }: BuildOptions): Pick<CreateSnapshotRequest, "ifExists" | "labels"> {
+  return { ...(newVersion ? { ifExists: "version" } : {}), ...(label ? { labels: label } : {}) };
 }
 
 interface Call {
@@ -56,7 +78,7 @@ interface Call {
 async function keepImage(
   terminal: Terminal,
   api: ServerApi,
-  request: { readonly name: string; readonly image: ResolvedImage },
+  request: CreateSnapshotRequest & { readonly image: ResolvedImage },
   call: Call,
 ): Promise<SnapshotInfo> {
   try {
@@ -66,7 +88,8 @@ async function keepImage(
     const there = await api.getSnapshot(request.name, { signal: call.signal });
     if (there.status !== "ready" || there.contentHash !== request.image.contentHash) throw error;
     terminal.note(`${request.name} is there already, with this very image`);
-    return there;
+    const { name, labels } = request;
+    return labels ? await api.updateSnapshot(name, { labels }, { signal: call.signal }) : there;
   }
 }
 

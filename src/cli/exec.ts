@@ -3,6 +3,7 @@ import type { ExecRequest, ExecResult } from "../api/records";
 import { invalidInput } from "../errors";
 import type { CommandFactory } from "./command-factory";
 import { formatJson } from "./format-table";
+import { addNameValue } from "./name-value";
 
 const HELP = `
 Prints what the command printed and ends with its exit code (255 where a signal or the timeout ended it). Ctrl-C ends
@@ -28,7 +29,7 @@ export const execCommand: CommandFactory = (terminal, done) =>
     .description("run a command in a sandbox")
     .argument("<sandbox>", "id of a sandbox")
     .argument("<command...>", "the command and its arguments")
-    .option("-e, --env <NAME=value>", "set a variable; may be given several times", addVariable)
+    .option("-e, --env <NAME=value>", "set a variable; may be given several times", addNameValue)
     .option("--cwd <path>", "where to start; default is the image's workdir")
     .option("--timeout <seconds>", "kill the command after so long; 0 is never", parseSeconds, 0)
     .option("--json", "print JSON: {exitCode, stdout, stderr}")
@@ -60,12 +61,6 @@ function toRequest([cmd, ...args]: string[], { cwd, env = {}, timeout }: ExecOpt
 /** The wire has no field for it; the server says it in the last line. */
 function isTimedOut({ exitCode, stderr }: ExecResult): boolean {
   return exitCode === -1 && stderr.endsWith("Process timed out\n");
-}
-
-function addVariable(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
-  const at = text.indexOf("=");
-  if (at < 1) throw new InvalidArgumentError("It must be NAME=value.");
-  return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
 }
 
 function parseSeconds(text: string): number {

@@ -1,47 +1,99 @@
-import { Command } from "commander";
-import type { SandboxInfo, SnapshotInfo } from "../api/records";
-import { formatJson, formatTable } from "./format-table";
+import { Command, Option } from "commander";
+import type { ServerApi } from "../api/contract";
+import type { BuildInfo, SandboxInfo, SnapshotInfo } from "../api/records";
+import { toMinute, toPairs, toShortHash, toWords } from "./format-cell";
+import { type Column, formatJson, formatList } from "./format-table";
+import { addNameValue } from "./name-value";
 import { noServer, type Terminal } from "./terminal";
 
 const HELP = `
+Of a snapshot with several versions the current one is shown; the others with: pulumi-opencomputer versions NAME
+
 Examples:
   $ pulumi-opencomputer ls
-  $ pulumi-opencomputer ls --json | jq -r '.sandboxes[].sandboxID'`;
+  $ pulumi-opencomputer ls --json | jq -r '.sandboxes[].sandboxID'
+  $ pulumi-opencomputer ls --label team=red --label stage=dev
+  $ pulumi-opencomputer ls --builds`;
 
-/** `ls`: snapshots and sandboxes. */
+/** What there is; a list that was not asked for is absent. */
+interface Listing {
+  readonly snapshots?: readonly SnapshotInfo[];
+  readonly sandboxes?: readonly SandboxInfo[];
+  readonly builds?: readonly BuildInfo[];
+}
+
+interface LsOptions {
+  readonly builds?: boolean;
+  readonly label?: Readonly<Record<string, string>>;
+  readonly json?: boolean;
+}
+
+/** `ls`: snapshots and sandboxes, or builds. */
 export function lsCommand(terminal: Terminal): Command {
   return new Command("ls")
-    .description("list snapshots and sandboxes")
-    .option("--json", "print JSON: {snapshots, sandboxes}")
+    .description("list snapshots and sandboxes, or builds")
+    .option("--label <NAME=value>", "only snapshots with this label; may be given several times", addNameValue)
+    .addOption(new Option("--builds", "running builds, and those whose logs are kept, instead").conflicts("label"))
+    .option("--json", "print JSON: {snapshots, sandboxes}, {snapshots} with --label, {builds} with --builds")
     .addHelpText("after", HELP)
-    .action(async (options: { json?: boolean }) => {
+    .action(async (options: LsOptions) => {
       const api = await terminal.find();
       if (!api) terminal.note(noServer(terminal));
-      const call = { signal: terminal.signal };
-      const [snapshots, sandboxes] = api
-        ? await Promise.all([api.listSnapshots(call), api.listSandboxes(call)])
-        : [[], []];
-      if (options.json) return terminal.print(formatJson({ snapshots, sandboxes }));
-      terminal.print(formatTable(["SNAPSHOT", "STATUS", "HASH", "CREATED", "LAST USED"], snapshots.map(snapshotRow)));
-      terminal.print("");
-      terminal.print(
-        formatTable(["SANDBOX", "STATUS", "FROM", "MEMORY", "STARTED", "ENDS"], sandboxes.map(sandboxRow)),
-      );
+      const listing = await list(api, options, terminal.signal);
+      terminal.print(options.json ? formatJson(listing) : describe(listing));
     });
 }
 
-function snapshotRow(info: SnapshotInfo): string[] {
-  return [info.name, info.status, info.contentHash.slice(0, 12), toMinute(info.createdAt), toMinute(info.lastUsedAt)];
+async function list(
+  api: ServerApi | undefined,
+  { builds, label: labels }: LsOptions,
+  signal: AbortSignal,
+): Promise<Listing> {
+  if (builds) return { builds: (await api?.listBuilds({ signal })) ?? [] };
+  if (labels) return { snapshots: (await api?.listSnapshots({ signal, labels })) ?? [] };
+  const [snapshots, sandboxes] = await Promise.all([api?.listSnapshots({ signal }), api?.listSandboxes({ signal })]);
+  return { snapshots: snapshots ?? [], sandboxes: sandboxes ?? [] };
 }
 
-function sandboxRow(info: SandboxInfo): string[] {
-  const memory = info.memoryMB === undefined ? "-" : `${info.memoryMB} MiB`;
-  const from = info.snapshot ?? info.templateID ?? "-";
-  return [info.sandboxID, info.status, from, memory, toMinute(info.startedAt), toMinute(info.endAt)];
+function describe({ snapshots, sandboxes, builds }: Listing): string {
+  return [
+    ...(snapshots ? [formatList(snapshots, SNAPSHOT_COLUMNS)] : []),
+    ...(sandboxes ? [formatList(sandboxes, SANDBOX_COLUMNS)] : []),
+    ...(builds ? [formatList(builds, BUILD_COLUMNS)] : []),
+  ].join("\n\n");
 }
 
-/** In UTC, without what nobody looks at: `2026-05-04T10:20Z`. */
-function toMinute(time: string | null | undefined): string {
-  if (!time) return "-";
-  return Number.isNaN(Date.parse(time)) ? time : `${new Date(time).toISOString().slice(0, 16)}Z`;
+const SNAPSHOT_COLUMNS: readonly Column<SnapshotInfo>[] = [
+  { head: "SNAPSHOT", cell: ({ name }) => name },
+  { head: "VERSION", cell: ({ version }) => version?.toString(), optional: true },
+  { head: "STATUS", cell: ({ status }) => status },
+  { head: "HASH", cell: ({ contentHash }) => toShortHash(contentHash) },
+  { head: "TAGS", cell: ({ tags }) => toWords(tags), optional: true },
+  { head: "LABELS", cell: ({ labels }) => toPairs(labels), optional: true },
+  { head: "CREATED", cell: ({ createdAt }) => toMinute(createdAt) },
+  { head: "LAST USED", cell: ({ lastUsedAt }) => toMinute(lastUsedAt) },
+];
+
+const SANDBOX_COLUMNS: readonly Column<SandboxInfo>[] = [
+  { head: "SANDBOX", cell: ({ sandboxID }) => sandboxID },
+  { head: "STATUS", cell: ({ status }) => status },
+  { head: "FROM", cell: ({ snapshot, templateID }) => snapshot ?? templateID },
+  { head: "MEMORY", cell: ({ memoryMB }) => (memoryMB === undefined ? undefined : `${memoryMB} MiB`) },
+  { head: "TAGS", cell: ({ tags }) => toPairs(tags), optional: true },
+  { head: "STARTED", cell: ({ startedAt }) => toMinute(startedAt) },
+  { head: "ENDS", cell: ({ endAt }) => toMinute(endAt) },
+];
+
+const BUILD_COLUMNS: readonly Column<BuildInfo>[] = [
+  { head: "BUILD", cell: ({ id }) => id.slice(0, 8) },
+  { head: "STATUS", cell: ({ status }) => status },
+  { head: "SNAPSHOT", cell: ({ name }) => name },
+  { head: "HASH", cell: ({ contentHash }) => toShortHash(contentHash) },
+  { head: "STARTED", cell: ({ startedAt }) => toMinute(startedAt) },
+  { head: "TOOK", cell: toDuration },
+];
+
+function toDuration({ startedAt, finishedAt }: BuildInfo): string | undefined {
+  if (finishedAt === undefined) return undefined;
+  return `${((Date.parse(finishedAt) - Date.parse(startedAt)) / 1000).toFixed(1)} s`;
 }

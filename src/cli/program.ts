@@ -10,11 +10,15 @@ import { gcCommand } from "./gc";
 import { logsCommand } from "./logs";
 import { lsCommand } from "./ls";
 import { planCommand } from "./plan";
+import { promoteCommand } from "./promote";
 import { rmCommand } from "./rm";
 import { serveCommand } from "./serve";
 import { statusCommand } from "./status";
 import { stopCommand } from "./stop";
+import { tagCommand } from "./tag";
 import type { Terminal } from "./terminal";
+import { untagCommand } from "./untag";
+import { versionsCommand } from "./versions";
 
 const COMMANDS: readonly CommandFactory[] = [
   serveCommand,
@@ -24,6 +28,10 @@ const COMMANDS: readonly CommandFactory[] = [
   planCommand,
   buildCommand,
   logsCommand,
+  versionsCommand,
+  promoteCommand,
+  tagCommand,
+  untagCommand,
   execCommand,
   rmCommand,
   gcCommand,

@@ -1,35 +1,36 @@
 import { Command } from "commander";
 import type { ServerApi } from "../api/contract";
-import { invalidInput } from "../errors";
+import { invalidInput, isOpenComputerError } from "../errors";
 import { formatJson } from "./format-table";
 import { killSandbox } from "./kill-sandbox";
+import { isVersionRef } from "./snapshot-ref";
 import { requireServer, type Terminal } from "./terminal";
 
 const HELP = `
-What is gone already is fine. Sandboxes run on when their snapshot is removed.
+What is gone already is fine. Sandboxes run on when their snapshot is removed. A name goes with all its versions; one
+version is NAME@VERSION, and the current one goes only with its name.
 
 Examples:
   $ pulumi-opencomputer rm agent sb-1a2b3c4d
+  $ pulumi-opencomputer rm agent@3
   $ pulumi-opencomputer rm --all`;
 
 /** What one name came to. */
 interface Removal {
   readonly name: string;
-  readonly kind: "sandbox" | "snapshot" | "absent";
+  readonly kind: "sandbox" | "snapshot" | "version" | "absent";
 }
 
 /** `rm`: kills sandboxes, deletes snapshots. */
 export function rmCommand(terminal: Terminal): Command {
   return new Command("rm")
-    .description("kill sandboxes and delete snapshots")
-    .argument("[names...]", "ids of sandboxes, names of snapshots")
+    .description("kill sandboxes and delete snapshots or versions of them")
+    .argument("[names...]", "ids of sandboxes, names of snapshots, NAME@VERSION")
     .option("--all", "every sandbox and every snapshot")
     .option("--json", "print JSON: [{name, kind}]")
     .addHelpText("after", HELP)
     .action(async (names: string[], options: { all?: boolean; json?: boolean }) => {
-      if (names.length === 0 && !options.all) {
-        throw invalidInput("rm", [{ path: "names", message: "give at least one name or id, or --all" }]);
-      }
+      refuse(names, options.all);
       const api = await requireServer(terminal);
       const removals = await removeAll(api, options.all ? undefined : names, terminal.signal);
       if (options.json) return terminal.print(formatJson(removals));
@@ -37,6 +38,21 @@ export function rmCommand(terminal: Terminal): Command {
         terminal.print(kind === "absent" ? `${name}: was not there` : `removed ${kind} ${name}`);
       }
     });
+}
+
+/** Before anything is removed, so that a wrong word does not leave the work half done. */
+function refuse(names: readonly string[], all = false): void {
+  if (names.length === 0 && !all) {
+    throw invalidInput("rm", [{ path: "names", message: "give at least one name or id, or --all" }]);
+  }
+  const tagged = names.filter((name) => name.includes(":"));
+  if (tagged.length === 0) return;
+  const message =
+    "is a tag; remove the version that has it as NAME@VERSION, or the tag with: pulumi-opencomputer untag";
+  throw invalidInput(
+    "rm",
+    tagged.map((name) => ({ path: name, message: `${message} ${name.replace(":", " ")}` })),
+  );
 }
 
 /** Sandboxes first: a snapshot is of no use to them, and nobody should see one without its sandboxes for long. */
@@ -53,10 +69,25 @@ async function removeAll(
     await killSandbox(api, name, signal);
     removals.push({ name, kind: "sandbox" });
   }
+  for (const ref of (names ?? []).filter(isVersionRef)) {
+    if (await removeVersion(api, ref, signal)) removals.push({ name: ref, kind: "version" });
+  }
   for (const name of snapshots.filter(wanted)) {
     await api.deleteSnapshot(name, { signal });
     removals.push({ name, kind: "snapshot" });
   }
   const absent = (names ?? []).filter((name) => !removals.some((removal) => removal.name === name));
   return [...removals, ...absent.map((name) => ({ name, kind: "absent" }) as const)];
+}
+
+/** False where it was not there. */
+async function removeVersion(api: ServerApi, ref: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    await api.getSnapshot(ref, { signal });
+  } catch (error) {
+    if (isOpenComputerError(error, "not_found")) return false;
+    throw error;
+  }
+  await api.deleteSnapshot(ref, { signal });
+  return true;
 }

@@ -5,6 +5,7 @@ import { snapshotInfoSchema, snapshotUsageSchema } from "../api/schemas";
 import { isOpenComputerError } from "../errors";
 import { uploadImage } from "./blobs";
 import { followBuild } from "./build-stream";
+import { followLog } from "./log-stream";
 import type { Transport } from "./transport";
 
 type SnapshotCalls = Pick<
@@ -43,8 +44,8 @@ export function createSnapshotCalls(transport: Transport, onWarning: (message: s
       )) ?? [],
     getSnapshot: (ref, options) => transport.json(snapshotAnswerSchema, get(routes.snapshot(ref), options)),
     deleteSnapshot: (ref, options) => remove(transport, routes.snapshot(ref), options),
-    followSnapshotLog: (name, { from, ...options } = {}) =>
-      followBuild(transport, snapshotAnswerSchema, get(routes.snapshotLog(name, from), options), options),
+    followSnapshotLog: (name, options) =>
+      followLog(transport, snapshotAnswerSchema, (from) => routes.snapshotLog(name, from), options),
     listSnapshotVersions: (name, options) =>
       transport.json(z.array(snapshotAnswerSchema), get(routes.snapshotVersions(name), options)),
     promoteSnapshot: (ref, options) => {

@@ -23,7 +23,6 @@ const SANDBOX = {
   startedAt: "2026-05-04T10:21:00Z",
 };
 const LOG = { step: 1, type: "run", message: "step 1/1: run make" };
-const LINE = { ...LOG, message: "cc main.c", stream: "stdout" };
 const NOT_FOUND: Reply = { status: 404, json: { error: "no such thing", code: "not_found" } };
 const LISTS: Replies = { "GET /api/snapshots": { json: [SNAPSHOT] }, "GET /api/sandboxes": { json: [SANDBOX] } };
 
@@ -50,7 +49,10 @@ const calls = () => server?.requests.map((request) => request.call);
 const sent = () => JSON.parse(server?.requests.at(-1)?.body.toString() ?? "");
 
 describe("usage", () => {
-  const commands = ["serve", "status", "stop", "ls", "plan", "build", "logs", "exec", "rm", "gc", "doctor"];
+  const commands = [
+    ...["serve", "status", "stop", "ls", "plan", "build", "logs", "versions", "promote", "tag", "untag"],
+    ...["exec", "rm", "gc", "doctor"],
+  ];
 
   it("the help names every command, the environment and the exit codes", async () => {
     const { exitCode, stdout } = await run(["--help"]);
@@ -152,42 +154,6 @@ describe("exec says", () => {
   });
 });
 
-describe("logs", () => {
-  const PATH = "GET /api/snapshots/agent/log";
-  const done = ["result", SNAPSHOT] as const;
-
-  it("prints steps, and what commands said below them", async () => {
-    const { exitCode, stdout } = await run(["logs", "agent", "--from", "3"], {
-      [PATH]: sse(["build_log", LOG], ["build_log", LINE], done),
-    });
-    expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: "step 1/1: run make\n    cc main.c\n" });
-    expect(calls()).toEqual([`${PATH}?from=3`]);
-  });
-
-  it("prints JSON lines", async () => {
-    const { stdout } = await run(["logs", "agent", "--json"], {
-      [PATH]: sse(["build_log", LOG], ["build_log", LINE], done),
-    });
-    expect(
-      stdout
-        .trim()
-        .split("\n")
-        .map((line) => JSON.parse(line)),
-    ).toEqual([LOG, LINE]);
-  });
-
-  it("fails where the build failed; what the log said is not said again", async () => {
-    const error = {
-      error: "step 1/1 (run make): exit code 2\n  make: ***\n  no rule",
-      code: "build_failed",
-      details: { lastLines: ["make: ***", "no rule"] },
-    };
-    const { exitCode, stderr } = await run(["logs", "agent"], { [PATH]: sse(["error", error]) });
-    expect(exitCode).toBe(1);
-    expect(stderr).toBe("error: step 1/1 (run make): exit code 2\n");
-  });
-});
-
 describe("rm", () => {
   const replies: Replies = {
     ...LISTS,
@@ -244,6 +210,39 @@ describe("build", () => {
     const { stdout } = await run(["build", join(dir, "a.json"), "--name", "agent", "--json"], replies);
     expect(JSON.parse(stdout)).toEqual(SNAPSHOT);
     expect(sent()).toEqual({ name: "agent", image: manifest });
+  });
+
+  it("makes it the current version of a name", async () => {
+    writeFileSync(join(dir, "a.json"), JSON.stringify(manifest));
+    const options = ["--name", "agent", "--new-version", "--label", "team=red"];
+    const version = sse(["result", { ...SNAPSHOT, version: 4 }]);
+    const { stdout, stderr } = await run(["build", join(dir, "a.json"), ...options], {
+      "POST /api/snapshots": version,
+    });
+    expect({ stdout, stderr }).toEqual({
+      stdout: `agent ${SNAPSHOT.contentHash}\n`,
+      stderr: "agent is version 4 now\n",
+    });
+    expect(sent()).toEqual({ name: "agent", image: manifest, ifExists: "version", labels: { team: "red" } });
+  });
+
+  it("labels a name that stands for the same image already", async () => {
+    writeFileSync(join(dir, "a.json"), JSON.stringify(manifest));
+    const there = { ...SNAPSHOT, contentHash: hash };
+    const outcome = await run(["build", join(dir, "a.json"), "--name", "agent", "--label", "team=red"], {
+      "POST /api/snapshots": { status: 409, json: { error: "taken", code: "conflict" } },
+      "GET /api/snapshots/agent": { json: there },
+      "PATCH /api/snapshots/agent": { json: there },
+    });
+    expect(outcome.exitCode).toBe(0);
+    expect(sent()).toEqual({ labels: { team: "red" } });
+  });
+
+  it.each([[["--new-version"]], [["--label", "a=b"]]])("%j needs a name", async (options) => {
+    expect(await run(["build", "a.json", ...options])).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining("--name"),
+    });
   });
 
   it.each([

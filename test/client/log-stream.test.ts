@@ -35,7 +35,7 @@ it("goes on after the lines that have come where the connection breaks", async (
 
 it.each<[string, Reply, string]>([
   ["one that brought nothing", cutAfter(), "unavailable"],
-  ["the build's own error", sse(["error", { error: "no", code: "build_failed" }]), "build_failed"],
+  ["the build's own error", sse(...lines("b"), ["error", { error: "no", code: "build_failed" }]), "build_failed"],
 ])("does not go on after %s", async (_name, last, code) => {
   const { outcome, asked } = await follow([cutAfter("a"), last]);
   expect({ asked, code: outcome.code }).toEqual({ asked: ["?from=0", "?from=1"], code });
