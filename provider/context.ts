@@ -1,18 +1,26 @@
-import type { Api } from "../src/api/contract";
-import type { BuildLogEvent } from "../src/api/records";
+import type { Api, ServerApi } from "../src/api/contract";
 import type { BlobSource } from "../src/image/local-files";
+import type { ProviderConfig } from "./config";
+
+/** What a handler may use while it only plans. */
+export interface PlanContext {
+  /** Whose life this is; empty where it is not known (a read, a delete). */
+  readonly urn: string;
+  readonly log: ResourceLog;
+  /** The stack's configuration. */
+  readonly config: ProviderConfig;
+}
 
 /**
  * What a handler may use, and all of it: handlers have no clock, environment, file system or network of their own, so
- * both hosts (dynamic now, a native plugin later) run the same ones.
+ * every host runs the same ones.
  */
-export interface HandlerContext {
-  readonly api: Api;
-  /** Whose life this is; empty where it is not known (a delete of what an earlier version recorded). */
-  readonly urn: string;
-  readonly log: ResourceLog;
+export interface HandlerContext extends PlanContext {
+  /** The server of the resource's `endpoint`. What only our own server offers is used only where its answers show it. */
+  readonly api: Api & Pick<ServerApi, "updateSnapshot">;
   /** Where the bytes of a digest are on the machine that runs the program. */
   readonly findBlob: (digest: string) => BlobSource | undefined;
+  /** Fires when the operation is cancelled, or when nobody is there any more who waits for it. */
   readonly signal: AbortSignal;
 }
 
@@ -54,9 +62,9 @@ export interface CreateResult {
 /** A resource's life, told in order. */
 export interface ResourceHandlers {
   /** Validates, and computes what a preview must know. Reports all failures at once. */
-  check(context: Pick<HandlerContext, "log" | "urn">, olds: Properties, news: Properties): CheckResult;
+  check(context: PlanContext, olds: Properties, news: Properties): CheckResult;
   /** What a change of inputs does. `olds` are the recorded outputs. */
-  diff(context: Pick<HandlerContext, "log" | "urn">, olds: Properties, news: Properties): DiffResult;
+  diff(context: PlanContext, olds: Properties, news: Properties): DiffResult;
   create(context: HandlerContext, inputs: Properties): Promise<CreateResult>;
   /** Undefined where the resource is gone; an error where that could not be told. */
   read(context: HandlerContext, id: string, outs: Properties): Promise<Properties | undefined>;
@@ -78,19 +86,3 @@ export function hasUnknown(value: unknown): boolean {
 export function visible(properties: Properties): Properties {
   return Object.fromEntries(Object.entries(properties).filter(([key]) => !key.startsWith("__")));
 }
-
-/**
- * Shows a build on the resource's row: each step, and what its command prints. Of an image that holds a secret of the
- * program, only how far it is.
- */
-export function showBuild(log: ResourceLog, secret = false): (event: BuildLogEvent) => void {
-  return ({ type, message, stream }) => {
-    if (type === "resolve" || type === "create") return log.status(message);
-    const isMilestone = stream === undefined && (MILESTONES.has(type) || /^step \d+\/\d+\b/.test(message));
-    if (!isMilestone) return secret ? undefined : log.output(message);
-    // Milestones stay: they are the progress where the row has no room, and with their times the record of the build.
-    log.info(secret ? message.replace(/: .*/s, "") : message);
-  };
-}
-
-const MILESTONES: ReadonlySet<string> = new Set(["build", "checkpoint", "cache_hit"]);

@@ -1,8 +1,10 @@
 import { z } from "zod";
-import type { Api } from "../src/api/contract";
 import { spool } from "./blob-spool";
-import { type HandlerContext, type Properties, type ResourceHandlers, type ResourceLog, UNKNOWN } from "./context";
+import { type ProviderConfig, readConfig } from "./config";
+import { connectTo } from "./connections";
+import { type HandlerContext, type PlanContext, type Properties, type ResourceHandlers, UNKNOWN } from "./context";
 import { createEngineLog } from "./engine-log";
+import { lifelineSignal } from "./lifeline";
 
 /**
  * The dynamic host: gives handlers their context and Pulumi's dynamic-provider server the shapes that it wants.
@@ -25,56 +27,56 @@ interface ConfigureRequest {
   readonly config: { get(key: string): string | undefined };
 }
 
-/** Where the server is, from the stack's configuration; empty means environment, then the embedded server. */
-interface Endpoint {
-  readonly apiUrl?: string;
-  readonly apiKey?: string;
-}
-
 /** Makes the dynamic form of a resource's handlers. */
 export function toDynamicHost(handlers: ResourceHandlers): DynamicHost {
-  // Pulumi's server may call a handler before configure has returned; until then the environment decides.
-  let endpoint: Endpoint = {};
-  const contextFor = async (urn: string): Promise<HandlerContext> => {
-    const log = createEngineLog(urn);
-    const api = await apiFor(endpoint, log);
-    return { api, urn, log, findBlob: (digest) => spool().find(digest), signal: new AbortController().signal };
+  // Pulumi's server does not tell a resource that configure failed: whoever needs the configuration is told.
+  let lookUp: (key: string) => unknown = () => undefined;
+  let config: ProviderConfig | undefined;
+  const planFor = (urn: string): PlanContext => {
+    config ??= readConfig(lookUp);
+    return { urn, log: createEngineLog(urn), config };
+  };
+  const contextFor = async (urn: string, properties: Properties): Promise<HandlerContext> => {
+    const plan = planFor(urn);
+    const signal = lifelineSignal();
+    const api = await connectTo(plan.config, endpointSchema.parse(properties["endpoint"]), { ...plan.log, signal });
+    return { ...plan, api, findBlob: (digest) => spool().find(digest), signal };
   };
   return {
-    async configure({ config }) {
-      endpoint = toEndpoint(config.get("opencomputer:apiUrl"), config.get("opencomputer:apiKey"));
+    async configure(request) {
+      lifelineSignal();
+      lookUp = (key) => request.config.get(`opencomputer:${key}`);
+      config = undefined;
     },
     async check(olds, news) {
       const { urn, inputs: program } = unpack(news);
-      const { inputs, failures } = handlers.check({ urn, log: createEngineLog(urn) }, unpack(olds).inputs, program);
+      const { inputs, failures } = handlers.check(planFor(urn), unpack(olds).inputs, program);
       return { inputs: withoutUndefined(pack(urn, inputs)), failures: [...failures] };
     },
     async diff(_id, olds, news) {
       const { urn, inputs } = unpack(news);
-      return handlers.diff({ urn, log: createEngineLog(urn) }, olds, inputs);
+      return handlers.diff(planFor(urn), olds, inputs);
     },
     async create(news) {
       const { urn, inputs } = unpack(news);
-      const { id, outs } = await handlers.create(await contextFor(urn), inputs);
+      const { id, outs } = await handlers.create(await contextFor(urn, inputs), inputs);
       return { id, outs: withoutUndefined(outs) };
     },
     async read(id, outs) {
-      const props = await handlers.read(await contextFor(""), id, outs);
+      const props = await handlers.read(await contextFor("", outs), id, outs);
       return props === undefined ? {} : { id, props: withoutUndefined(props) };
     },
     async update(id, olds, news) {
       const { urn, inputs } = unpack(news);
-      return { outs: withoutUndefined(await handlers.update(await contextFor(urn), id, olds, inputs)) };
+      return { outs: withoutUndefined(await handlers.update(await contextFor(urn, inputs), id, olds, inputs)) };
     },
     async delete(id, outs) {
-      await handlers.delete(await contextFor(""), id, outs);
+      await handlers.delete(await contextFor("", outs), id, outs);
     },
   };
 }
 
-function toEndpoint(apiUrl: string | undefined, apiKey: string | undefined): Endpoint {
-  return { ...(apiUrl ? { apiUrl } : {}), ...(apiKey ? { apiKey } : {}) };
-}
+const endpointSchema = z.string().optional();
 
 /**
  * Handlers know `__manifest` and `__secret`; between program and provider those and the URN, which Pulumi's
@@ -98,25 +100,6 @@ const sourceSchema = z.object({
   manifest: z.unknown().optional(),
   secret: z.boolean().optional(),
 });
-
-const apis = new Map<string, Promise<Api>>();
-
-/** One connection an endpoint; a failed attempt is forgotten, so that the next operation tries anew. */
-function apiFor(endpoint: Endpoint, log: ResourceLog): Promise<Api> {
-  const key = JSON.stringify(endpoint);
-  const known = apis.get(key);
-  if (known !== undefined) return known;
-  const attempt = openConnection(endpoint, log);
-  apis.set(key, attempt);
-  attempt.catch(() => apis.delete(key));
-  return attempt;
-}
-
-/** The client is loaded when it is first needed: a preview talks to no server. */
-async function openConnection(endpoint: Endpoint, log: ResourceLog): Promise<Api> {
-  const { connect } = await import("../src/client/connect.js");
-  return connect({ ...endpoint, onProgress: log.status, onWarning: log.warn });
-}
 
 /** Pulumi's wire has no undefined: one would crash the provider's server. */
 function withoutUndefined(value: unknown): unknown {

@@ -1,105 +1,185 @@
 import { z } from "zod";
+import type { CreateSandboxRequest } from "../src/api/contract";
 import type { SandboxInfo } from "../src/api/records";
-import { createSandboxFieldsSchema } from "../src/api/schemas";
+import { createSandboxFieldsSchema, labelsSchema, networkPolicySchema, snapshotRefSchema } from "../src/api/schemas";
 import { isOpenComputerError } from "../src/errors";
-import { toProblems } from "../src/image/manifest";
-import { inWords } from "../src/image/problem-words";
+import { sha256Hex, toCanonicalJson } from "../src/image/hash";
+import { showBuild } from "./build-progress";
 import {
+  type CheckFailure,
   type CheckResult,
   type CreateResult,
   type DiffResult,
   type HandlerContext,
-  hasUnknown,
+  type PlanContext,
   type Properties,
   type ResourceHandlers,
-  showBuild,
   visible,
 } from "./context";
+import { describeImage, explainRebuild, imageInputs, UNKNOWN_IMAGE } from "./image-inputs";
+import { parseInputs, withDefaults } from "./inputs";
+import { isSame } from "./is-same";
+import { readyCheckSchema, waitUntilReady } from "./ready-check";
 
 /**
  * The life of a `Sandbox`. What a change of an input does:
  *
  * | input | change | why |
  * |---|---|---|
- * | snapshot | replace | its disk comes from there |
- * | envs, metadata, memoryMB, cpuCount | replace | the server sets them once, at creation |
- * | timeout | update | the server sets it anew |
+ * | snapshot, image | replace | its disk comes from there |
+ * | envs, metadata, memoryMB, cpuCount, network | replace | the server sets them once, at creation |
+ * | endpoint | replace | it runs on another server |
+ * | timeout, tags | update | the server sets them anew |
+ * | readyCheck | update, nothing runs | it concerns creation |
+ * | recreate | update, nothing runs | it concerns what follows the sandbox's end |
  *
- * A sandbox that was stopped, by its timeout or by hand, counts as gone: the next `up` after a refresh makes a new one.
+ * A sandbox that was stopped, by its timeout or by hand, counts as gone: the next `up` after a refresh makes a new one. With
+ * `recreate: "never"` it stays in the state as `stopped`, until that is taken back.
  */
 export const sandboxHandlers: ResourceHandlers = { check, diff, create, read, update, delete: remove };
 
-const { stepTimeoutSeconds: _noBuildHere, ...fields } = createSandboxFieldsSchema;
-const inputsSchema = z.strictObject({
-  ...fields,
-  snapshot: z.string().min(1).optional(),
-  /** Pulumi's own. */
-  __provider: z.unknown().optional(),
-});
+const { stepTimeoutSeconds: _noBuildHere, ...createFields } = createSandboxFieldsSchema;
+const fields = {
+  ...createFields,
+  snapshot: snapshotRefSchema.optional(),
+  tags: labelsSchema.optional(),
+  network: networkPolicySchema.optional(),
+  readyCheck: readyCheckSchema.optional(),
+  recreate: z.enum(["onExpiry", "never"]).optional(),
+  endpoint: z.string().min(1).optional(),
+};
+/** What a program may say. */
+export const sandboxInputsSchema = z.strictObject({ ...fields, ...imageInputs }).partial();
+const checkedSchema = z.object({ ...fields, ...imageInputs }).partial({ __manifest: true });
 
 /** Inputs that are fixed at creation. */
-const REPLACING = ["snapshot", "envs", "metadata", "memoryMB", "cpuCount"] as const;
+const REPLACING = ["snapshot", "contentHash", "envs", "metadata", "memoryMB", "cpuCount", "network", "endpoint"];
+const UPDATING = ["timeout", "tags", "readyCheck", "recreate"];
 
-function check(_context: unknown, _olds: Properties, news: Properties): CheckResult {
-  // What is unknown is checked when it is known: the engine calls check again before it creates anything.
-  if (hasUnknown(news)) return { inputs: news, failures: [] };
-  const parsed = inputsSchema.safeParse(news, inWords);
-  if (parsed.success) return { inputs: { ...news, ...parsed.data }, failures: [] };
-  const failures = toProblems(parsed.error, news).map(({ path, message }) => ({ property: path, reason: message }));
-  return { inputs: news, failures };
+function check({ config }: PlanContext, _olds: Properties, news: Properties): CheckResult {
+  const merged = withDefaults(news, "tags", config.defaultTags);
+  const { known, unknown, failures } = parseInputs(sandboxInputsSchema, merged);
+  if (known === undefined) return { inputs: news, failures };
+  const { __manifest: manifest, ...rest } = known;
+  const hasImage = manifest !== undefined || "__manifest" in unknown;
+  if (hasImage && news["snapshot"] !== undefined) return { inputs: news, failures: [TWO_DISKS] };
+  const image = manifest === undefined ? UNKNOWN_IMAGE : describeImage(manifest);
+  return { inputs: { ...rest, ...unknown, ...(hasImage ? image : {}) }, failures };
 }
 
-function diff(_context: unknown, olds: Properties, news: Properties): DiffResult {
+const TWO_DISKS: CheckFailure = {
+  property: "image",
+  reason: "cannot stand beside snapshot: a sandbox starts from one",
+};
+
+function diff({ log }: PlanContext, olds: Properties, news: Properties): DiffResult {
   const replaces = REPLACING.filter((key) => !isSame(olds[key], news[key]));
+  if (replaces.includes("contentHash")) explainRebuild(log, olds, news);
+  // It was kept as what it is, stopped; now a running one is wanted again.
+  if (olds["status"] === "stopped" && news["recreate"] !== "never") replaces.push("recreate");
   return {
-    changes: replaces.length > 0 || !isSame(olds["timeout"], news["timeout"]),
+    changes: replaces.length > 0 || UPDATING.some((key) => !isSame(olds[key], news[key])),
     replaces,
     deleteBeforeReplace: false,
   };
 }
 
 async function create(context: HandlerContext, inputs: Properties): Promise<CreateResult> {
-  const { __provider: _text, ...request } = inputsSchema.parse(inputs);
-  const sandbox = await context.api.createSandbox(request, {
-    onBuildLog: showBuild(context.log),
-    signal: context.signal,
-  });
+  const { api, log, config, findBlob, signal } = context;
+  const { __manifest: manifest, __secret, steps: _s, files: _f, ...rest } = checkedSchema.parse(inputs);
+  const { readyCheck, recreate: _r, endpoint: _e, ...request } = rest;
+  const owner = toOwner(context.urn, inputs);
+  await killOwned(context, owner);
+  const progress = showBuild(log, { logLevel: config.logLevel, secret: __secret === true });
+  const image = manifest && { manifest, findBlob };
+  const sandbox = await start(
+    context,
+    { ...request, ...(image ? { image } : {}), owner },
+    { onBuildLog: progress.onBuildLog, signal },
+  );
+  progress.summarise();
+  try {
+    if (readyCheck !== undefined) {
+      log.status(`waiting until ready: ${readyCheck.command}`);
+      await waitUntilReady(api, sandbox.sandboxID, readyCheck, signal);
+    }
+  } catch (error) {
+    // Nobody would know of it; whether the operation was cancelled does not matter for that.
+    await killIfThere(context, sandbox.sandboxID, AbortSignal.timeout(CLEAN_UP_TIMEOUT_MS));
+    throw error;
+  }
   return { id: sandbox.sandboxID, outs: toOutputs(inputs, sandbox) };
 }
 
-async function read(context: HandlerContext, id: string, outs: Properties): Promise<Properties | undefined> {
+const CLEAN_UP_TIMEOUT_MS = 10_000;
+
+/** URN and inputs: what a repeated create has in common with the one whose answer was lost. */
+function toOwner(urn: string, { __provider, __manifest, ...inputs }: Properties): string {
+  return sha256Hex(toCanonicalJson({ urn, inputs }));
+}
+
+/**
+ * Ends what an earlier create of the same resource made and nobody recorded. A replacement that the user forces, with the
+ * same inputs, finds the old one here: Pulumi tells a provider nothing of it, and asks to delete the old one afterwards,
+ * so that one must not be taken for new.
+ */
+async function killOwned(context: HandlerContext, owner: string): Promise<void> {
+  const sandboxes = await context.api.listSandboxes({ signal: context.signal });
+  const owned = sandboxes.filter((one) => one.owner === owner && !isOver(one));
+  for (const { sandboxID } of owned) await killIfThere(context, sandboxID, context.signal);
+}
+
+type StartOptions = Parameters<HandlerContext["api"]["createSandbox"]>[1];
+
+/** A server without versions does not know `name@hash`: there the name will do while it means that content. */
+async function start({ api, signal }: HandlerContext, request: CreateSandboxRequest, options: StartOptions) {
+  const [, name, hash] = /^(.*)@([0-9a-f]{8,64})$/.exec(request.snapshot ?? "") ?? [];
   try {
-    const sandbox = await context.api.getSandbox(id, { signal: context.signal });
-    return sandbox.status === "stopped" || sandbox.status === "error" ? undefined : toOutputs(outs, sandbox);
+    return await api.createSandbox(request, options);
   } catch (error) {
-    if (isOpenComputerError(error, "not_found")) return undefined;
-    throw error;
+    if (name === undefined || hash === undefined || !isOpenComputerError(error, "not_found")) throw error;
+    const current = await api.getSnapshot(name, { signal });
+    if (current.version !== undefined || !current.contentHash.startsWith(hash)) throw error;
+    return await api.createSandbox({ ...request, snapshot: name }, options);
   }
 }
 
+async function read(context: HandlerContext, id: string, outs: Properties): Promise<Properties | undefined> {
+  const sandbox = await context.api.getSandbox(id, { signal: context.signal }).catch((error: unknown) => {
+    if (isOpenComputerError(error, "not_found")) return undefined;
+    throw error;
+  });
+  if (sandbox !== undefined && !isOver(sandbox)) return toOutputs(outs, sandbox);
+  return outs["recreate"] === "never" ? { ...visible(outs), status: "stopped" } : undefined;
+}
+
 async function update(context: HandlerContext, id: string, olds: Properties, news: Properties): Promise<Properties> {
-  const { timeout } = inputsSchema.parse(news);
-  await context.api.setSandboxTimeout(id, timeout ?? 0, { signal: context.signal });
-  return { ...visible(news), sandboxId: id, status: olds["status"] ?? "running" };
+  const { timeout = 0, tags = {} } = checkedSchema.parse(news);
+  const { api, signal } = context;
+  const outs = { ...visible(news), sandboxId: id, status: olds["status"] ?? "running" };
+  // One that is over has no idle time and takes no tags.
+  if (outs.status === "stopped") return outs;
+  if (!isSame(olds["timeout"], news["timeout"])) await api.setSandboxTimeout(id, timeout, { signal });
+  if (!isSame(olds["tags"], news["tags"])) await api.setSandboxTags(id, tags, { signal });
+  return outs;
 }
 
 async function remove(context: HandlerContext, id: string): Promise<void> {
+  await killIfThere(context, id, context.signal);
+}
+
+async function killIfThere({ api }: HandlerContext, id: string, signal: AbortSignal): Promise<void> {
   try {
-    await context.api.killSandbox(id, { signal: context.signal });
+    await api.killSandbox(id, { signal });
   } catch (error) {
     if (!isOpenComputerError(error, "not_found")) throw error;
   }
 }
 
-function toOutputs(inputs: Properties, sandbox: SandboxInfo): Properties {
-  return { ...visible(inputs), sandboxId: sandbox.sandboxID, status: sandbox.status };
+function isOver({ status }: SandboxInfo): boolean {
+  return status === "stopped" || status === "error";
 }
 
-/** Structural equality of JSON values; an absent map and an empty one are the same. */
-function isSame(a: unknown, b: unknown): boolean {
-  if (a === b) return true;
-  if (typeof a !== "object" && typeof b !== "object") return false;
-  const left = Object.entries(a ?? {});
-  const right: Properties = { ...(b ?? {}) };
-  return left.length === Object.keys(right).length && left.every(([key, value]) => isSame(value, right[key]));
+function toOutputs(inputs: Properties, sandbox: SandboxInfo): Properties {
+  return { ...visible(inputs), sandboxId: sandbox.sandboxID, status: sandbox.status };
 }

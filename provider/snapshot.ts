@@ -1,100 +1,86 @@
 import { z } from "zod";
 import type { SnapshotInfo } from "../src/api/records";
-import { snapshotNameSchema, stepTimeoutSecondsSchema } from "../src/api/schemas";
-import { assertNever, isOpenComputerError, OpenComputerError } from "../src/errors";
-import { contentHash, sha256Hex, toCanonicalJson } from "../src/image/hash";
-import type { DirEntry, ImageManifest, Step } from "../src/image/image-manifest";
-import { manifestSchema, toProblems } from "../src/image/manifest";
-import { inWords } from "../src/image/problem-words";
-import { summariseStep } from "../src/image/step";
+import { labelsSchema, retentionSchema, snapshotNameSchema, stepTimeoutSecondsSchema } from "../src/api/schemas";
+import { isOpenComputerError, OpenComputerError } from "../src/errors";
+import { sha256Hex } from "../src/image/hash";
+import { builderMemorySchema, manifestSchema } from "../src/image/manifest";
+import { showBuild } from "./build-progress";
 import {
+  type CheckFailure,
   type CheckResult,
   type CreateResult,
   type DiffResult,
   type HandlerContext,
-  hasUnknown,
+  type PlanContext,
   type Properties,
   type ResourceHandlers,
-  type ResourceLog,
-  showBuild,
   UNKNOWN,
   visible,
 } from "./context";
+import { describeImage, explainRebuild, imageInputs, UNKNOWN_IMAGE } from "./image-inputs";
+import { parseInputs, withDefaults } from "./inputs";
+import { isSame } from "./is-same";
 
 /**
  * The life of a `Snapshot`. What a change of an input does:
  *
  * | input | change | why |
  * |---|---|---|
- * | image | replace | a snapshot is what its image says; the new one is built before the old one goes |
- * | name (explicit) | replace, deleting first where only the image changed | a name is taken while the old one lives |
- * | name (automatic) | follows the image | so that new and old can live side by side |
- * | stepTimeoutSeconds | update | it concerns the next build, not this snapshot |
+ * | image, name automatic | replace | the name follows the image: the new one is built before the old one goes |
+ * | image, name explicit | update: a new version | built first, then the name moves at once; the old one stays for a rollback |
+ * | the same, on a server without versions | replace, deleting first | the name is taken while the old one lives |
+ * | name, endpoint | replace | it is another snapshot |
+ * | labels, retention | update | the server keeps them with the name |
+ * | stepTimeoutSeconds, buildTimeoutSeconds, builderMemoryMB | update, nothing runs | they concern the next build |
+ * | adopt | update, nothing runs | it concerns creation |
  *
- * Inputs whose names begin with two underscores are hidden in every diff: `__manifest` is what create builds,
- * `__autoNamed` says that the name was made here, `__secret` that the image holds a secret of the program, so that its
- * steps are counted in logs and not told.
+ * Whether the server has versions is known from its answer, which is recorded (`record.version`). Inputs whose names
+ * begin with two underscores are hidden in every diff: `__manifest` is what create builds, `__autoNamed` says that the
+ * name was made here, `__secret` that the image holds a secret of the program, so that its steps are counted in logs
+ * and not told.
  */
 export const snapshotHandlers: ResourceHandlers = { check, diff, create, read, update, delete: remove };
 
-const inputsSchema = z.strictObject({
+const fields = {
   name: snapshotNameSchema.optional(),
+  labels: labelsSchema.optional(),
+  retention: retentionSchema.optional(),
+  builderMemoryMB: builderMemorySchema.optional(),
   stepTimeoutSeconds: stepTimeoutSecondsSchema.optional(),
-  __manifest: manifestSchema,
-  __secret: z.boolean().optional(),
-  /** Pulumi's own. */
-  __provider: z.unknown().optional(),
-  /** Places that check fills: they come empty, so that the engine knows whether they are secret. */
-  steps: z.unknown().optional(),
-  files: z.unknown().optional(),
-});
-
+  buildTimeoutSeconds: z.int().min(1).max(604_800).optional(),
+  adopt: z.boolean().optional(),
+  endpoint: z.string().min(1).optional(),
+};
+/** What a program may say. */
+export const snapshotInputsSchema = z.strictObject({ ...fields, ...imageInputs }).partial();
 const checkedSchema = z.object({
-  name: z.string(),
+  ...fields,
+  name: snapshotNameSchema,
   contentHash: z.string(),
-  stepTimeoutSeconds: z.number().optional(),
   __manifest: manifestSchema,
   __secret: z.boolean().optional(),
 });
+type Checked = z.infer<typeof checkedSchema>;
 
-function check(context: Pick<HandlerContext, "urn">, olds: Properties, news: Properties): CheckResult {
-  const unknowns = Object.fromEntries(Object.entries(news).filter(([, value]) => hasUnknown(value)));
-  const known = Object.fromEntries(Object.entries(news).filter(([key]) => !(key in unknowns)));
-  const schema = "__manifest" in unknowns ? inputsSchema.partial({ __manifest: true }) : inputsSchema;
-  const parsed = schema.safeParse(known, inWords);
-  if (parsed.success)
-    return { inputs: { ...describeInputs(context.urn, parsed.data, olds, news), ...unknowns }, failures: [] };
-  const failures = toProblems(parsed.error, known).map(({ path, message }) => ({
-    property: path.replace(/^__manifest/, "image"),
-    reason: message,
-  }));
-  return { inputs: news, failures };
-}
-
-function describeInputs(
-  urn: string,
-  parsed: Partial<z.infer<typeof inputsSchema>>,
-  olds: Properties,
-  news: Properties,
-): Properties {
-  const { __manifest: manifest, name, __provider: _text, steps: _steps, files: _files, ...rest } = parsed;
+function check({ urn, config }: PlanContext, olds: Properties, news: Properties): CheckResult {
+  const merged = withDefaults(news, "labels", config.defaultLabels);
+  const { known, unknown, failures } = parseInputs(snapshotInputsSchema, merged);
+  if (known === undefined) return { inputs: news, failures };
+  const { __manifest: manifest, ...rest } = known;
+  if (manifest === undefined && !("__manifest" in unknown)) return { inputs: news, failures: [NO_IMAGE] };
   const autoNamed = news["name"] === undefined;
-  // A hash of something unknown would look right and be wrong: all that follows from the image is unknown, too.
   if (manifest === undefined) {
     const name = autoNamed ? UNKNOWN : news["name"];
-    return { ...rest, name, __autoNamed: autoNamed, contentHash: UNKNOWN, steps: UNKNOWN, files: UNKNOWN };
+    return { inputs: { ...rest, ...unknown, name, __autoNamed: autoNamed, ...UNKNOWN_IMAGE, ref: UNKNOWN }, failures };
   }
-  const hash = contentHash(manifest);
-  return {
-    ...rest,
-    name: name ?? autoName(urn, olds, hash),
-    __autoNamed: autoNamed,
-    contentHash: hash,
-    steps: describeSteps(manifest),
-    files: describeFiles(manifest),
-    __manifest: manifest,
-  };
+  const image = describeImage(manifest);
+  const hash = String(image["contentHash"]);
+  const name = autoNamed ? autoName(urn, olds, hash) : String(news["name"]);
+  const ref = name === UNKNOWN ? UNKNOWN : toRef(name, hash);
+  return { inputs: { ...rest, ...unknown, name, __autoNamed: autoNamed, ...image, ref }, failures };
 }
+
+const NO_IMAGE: CheckFailure = { property: "image", reason: "is missing: it says what the snapshot contains" };
 
 /**
  * `<logical name>-<7 hex>`. The digits come from URN and content together, so that two stacks with one program do not
@@ -107,106 +93,100 @@ function autoName(urn: string, olds: Properties, hash: string): string {
   return `${(logical || "snapshot").slice(0, 100)}-${sha256Hex(`${urn}\n${hash}`).slice(0, 7)}`;
 }
 
-function describeSteps(manifest: ImageManifest): Properties[] {
-  return manifest.steps.map((step) => ({
-    op: step.type,
-    summary: summariseStep(step),
-    digest: sha256Hex(toCanonicalJson(step)).slice(0, 16),
-  }));
+/** The snapshot with this very content, whatever the name means later. */
+export function toRef(name: string, hash: string): string {
+  return `${name}@${hash.slice(0, 12)}`;
 }
 
-/** Where a file stands in the image, and the beginning of its digest: enough to see in a diff which one changed. */
-function describeFiles(manifest: ImageManifest): Record<string, string> {
-  return Object.fromEntries(manifest.steps.flatMap(describeStepFiles));
-}
+/** Inputs whose change leaves the snapshot as it is. */
+const UPDATING = ["labels", "retention", "builderMemoryMB", "stepTimeoutSeconds", "buildTimeoutSeconds", "adopt"];
 
-function describeStepFiles(step: Step): [path: string, what: string][] {
-  if (step.type === "add_file") return [[step.args.path, shortDigest(step.args.digest, step.args.executable)]];
-  if (step.type !== "add_dir") return [];
-  const { args } = step;
-  if ("tree" in args) return [[`${args.path}/`, `tree ${shortDigest(args.tree, false)}`]];
-  return args.entries.map((entry) => [`${args.path}/${entry.path}`, describeEntry(entry)]);
-}
-
-function describeEntry(entry: DirEntry): string {
-  switch (entry.kind) {
-    case "file":
-      return shortDigest(entry.digest, entry.executable);
-    case "link":
-      return `link to ${entry.target}`;
-    case "dir":
-      return "empty directory";
-    default:
-      return assertNever(entry);
-  }
-}
-
-function shortDigest(digest: string, executable: boolean): string {
-  return `${digest.slice(0, "sha256:".length + 12)}${executable ? " executable" : ""}`;
-}
-
-function diff(context: Pick<HandlerContext, "log">, olds: Properties, news: Properties): DiffResult {
-  const replaces = ["contentHash", "name"].filter((key) => olds[key] !== news[key]);
-  if (replaces.includes("contentHash")) explainRebuild(context.log, olds, news);
+function diff({ log }: PlanContext, olds: Properties, news: Properties): DiffResult {
+  const rebuilt = olds["contentHash"] !== news["contentHash"];
+  if (rebuilt) explainRebuild(log, olds, news);
+  const moved = ["name", "endpoint"].filter((key) => olds[key] !== news[key]);
+  const inPlace = moved.length === 0 && news["__autoNamed"] === false && hasVersions(olds);
+  const replaces = [...(rebuilt && !inPlace ? ["contentHash"] : []), ...moved];
   return {
-    changes: replaces.length > 0 || olds["stepTimeoutSeconds"] !== news["stepTimeoutSeconds"],
+    changes: rebuilt || replaces.length > 0 || UPDATING.some((key) => !isSame(olds[key], news[key])),
     replaces,
-    deleteBeforeReplace: replaces.length > 0 && !replaces.includes("name"),
+    deleteBeforeReplace: replaces.length > 0 && moved.length === 0,
   };
-}
-
-const describedStepsSchema = z.array(z.object({ summary: z.string(), digest: z.string() }));
-
-/** Says the one thing that a reader of the plan wants to know: where the rebuild begins. */
-function explainRebuild(log: ResourceLog, olds: Properties, news: Properties): void {
-  const before = describedStepsSchema.safeParse(olds["steps"]);
-  const after = describedStepsSchema.safeParse(news["steps"]);
-  if (!before.success || !after.success) return;
-  const first = after.data.findIndex((step, index) => step.digest !== before.data[index]?.digest);
-  const total = after.data.length;
-  const step = after.data[first];
-  if (step === undefined)
-    log.info(`rebuild: the last ${before.data.length - total} steps are gone, ${total} are cached`);
-  else {
-    const summary = news["__secret"] === true ? "" : `: ${step.summary}`;
-    log.info(`rebuild from step ${first + 1} of ${total}${summary} (${first} cached)`);
-  }
 }
 
 async function create(context: HandlerContext, inputs: Properties): Promise<CreateResult> {
-  const { name, stepTimeoutSeconds, __manifest: manifest, __secret: secret } = checkedSchema.parse(inputs);
-  const request = {
-    name,
-    image: { manifest, findBlob: context.findBlob },
-    ...(stepTimeoutSeconds === undefined ? {} : { stepTimeoutSeconds }),
-  };
-  try {
-    const snapshot = await context.api.createSnapshot(request, {
-      onBuildLog: showBuild(context.log, secret),
-      signal: context.signal,
-    });
-    return { id: snapshot.id, outs: toOutputs(inputs, snapshot) };
-  } catch (error) {
+  const checked = checkedSchema.parse(inputs);
+  const snapshot = await build(context, checked, "fail").catch((error: unknown) => {
     if (!isOpenComputerError(error, "conflict")) throw error;
-    const snapshot = await adopt(context, inputs, error);
-    return { id: snapshot.id, outs: toOutputs(inputs, snapshot) };
+    return adopt(context, checked, error);
+  });
+  const isLost = snapshot.version === undefined && (inputs["labels"] ?? inputs["retention"]) !== undefined;
+  if (isLost) context.log.warn("this server keeps no labels and no retention: they stand in the stack's state only");
+  return { id: snapshot.id, outs: toOutputs(inputs, snapshot) };
+}
+
+/** Snapshots that a create found instead of building, by the connection that found them. */
+const found = new WeakMap<object, Set<string>>();
+
+/**
+ * The name is taken. With the same content and by this resource, it is ours: an earlier create that succeeded and was
+ * not recorded (the CLI was killed), or the old one of a replacement that the user forces. Somebody else's is taken over
+ * only where the program says so. A server without versions says no owner; there the content decides alone.
+ */
+async function adopt(context: HandlerContext, checked: Checked, conflict: OpenComputerError): Promise<SnapshotInfo> {
+  const { api, urn, signal } = context;
+  const existing = await api.getSnapshot(checked.name, { signal });
+  const hasSameContent = existing.contentHash === checked.contentHash && existing.status === "ready";
+  const isOurs = existing.version === undefined || existing.owner === toOwner(urn);
+  if (checked.adopt !== true && !(hasSameContent && isOurs)) throw taken(existing, hasSameContent, conflict);
+  if (!hasSameContent && existing.version === undefined) throw taken(existing, hasSameContent, conflict);
+  found.set(api, (found.get(api) ?? new Set()).add(existing.id));
+  const snapshot = hasSameContent ? existing : await build(context, checked, "version");
+  if (checked.adopt !== true || existing.version === undefined) return snapshot;
+  const { labels = {}, retention = {} } = checked;
+  return await api.updateSnapshot(checked.name, { labels, retention }, { signal });
+}
+
+function taken(existing: SnapshotInfo, hasSameContent: boolean, cause: OpenComputerError): OpenComputerError {
+  const content = hasSameContent ? "the same content and another owner" : "another content";
+  const takeOver = existing.version === undefined ? "" : "set adopt: true to take it over, ";
+  return new OpenComputerError(
+    "conflict",
+    `a snapshot named ${existing.name} exists with ${content} (${existing.contentHash.slice(0, 12)}, ${existing.status}); ` +
+      `${takeOver}choose another name, leave the name out, or delete that snapshot first`,
+    { cause },
+  );
+}
+
+async function build(context: HandlerContext, checked: Checked, ifExists: "fail" | "version"): Promise<SnapshotInfo> {
+  const { api, urn, log, config, findBlob, signal } = context;
+  const { name, labels, retention, builderMemoryMB, stepTimeoutSeconds, buildTimeoutSeconds } = checked;
+  const manifest = builderMemoryMB === undefined ? checked.__manifest : { ...checked.__manifest, builderMemoryMB };
+  const options = { labels, retention, stepTimeoutSeconds, buildTimeoutSeconds, owner: toOwner(urn) };
+  const request = { name, image: { manifest, findBlob }, ...options, ...(ifExists === "version" ? { ifExists } : {}) };
+  const progress = showBuild(log, { logLevel: config.logLevel, secret: checked.__secret === true });
+  try {
+    const snapshot = await api.createSnapshot(request, { onBuildLog: progress.onBuildLog, signal });
+    progress.summarise();
+    return snapshot;
+  } catch (error) {
+    throw explainFailure(error, name);
   }
 }
 
-/**
- * The name is taken. By the same content, it is ours: an earlier create that succeeded and was not recorded (the CLI
- * was killed). By anything else, it is somebody's, and we keep our hands off.
- */
-async function adopt(context: HandlerContext, inputs: Properties, conflict: OpenComputerError): Promise<SnapshotInfo> {
-  const existing = await context.api.getSnapshot(String(inputs["name"]), { signal: context.signal });
-  if (existing.contentHash === inputs["contentHash"] && existing.status === "ready") return existing;
-  throw new OpenComputerError(
-    "conflict",
-    `a snapshot named ${existing.name} exists with another content (${existing.contentHash.slice(0, 12)}, ${existing.status}); ` +
-      "choose another name, leave the name out, or delete that snapshot first",
-    { cause: conflict },
-  );
+/** Says what to do about a build that did not come to its end. */
+function explainFailure(error: unknown, name: string): unknown {
+  if (!isOpenComputerError(error)) return error;
+  const advice = ADVICE.get(error.code);
+  if (advice === undefined) return error;
+  const { code, details, retryable } = error;
+  return new OpenComputerError(code, `${error.message}\n${advice(name)}`, { details, retryable, cause: error });
 }
+
+const ADVICE = new Map<string, (name: string) => string>([
+  ["build_failed", (name) => `the whole log: pulumi-opencomputer logs ${name}`],
+  ["aborted", () => "the steps that passed are kept: the next update goes on after them"],
+]);
 
 async function read(context: HandlerContext, id: string, outs: Properties): Promise<Properties | undefined> {
   try {
@@ -219,24 +199,43 @@ async function read(context: HandlerContext, id: string, outs: Properties): Prom
   }
 }
 
-async function update(_context: unknown, _id: string, olds: Properties, news: Properties): Promise<Properties> {
-  return { ...visible(news), record: olds["record"] };
+async function update(context: HandlerContext, _id: string, olds: Properties, news: Properties): Promise<Properties> {
+  const checked = checkedSchema.parse(news);
+  const { name, contentHash, labels = {}, retention = {} } = checked;
+  const built = olds["contentHash"] === contentHash ? undefined : await build(context, checked, "version");
+  const outs = built === undefined ? { ...visible(news), record: olds["record"] } : toOutputs(news, built);
+  if (isSame(olds["labels"], labels) && isSame(olds["retention"], retention)) return outs;
+  if (hasVersions(olds)) await context.api.updateSnapshot(name, { labels, retention }, { signal: context.signal });
+  else context.log.warn("labels and retention stand in the stack's state only: the server is not known to keep them");
+  return outs;
 }
 
 async function remove(context: HandlerContext, id: string, outs: Properties): Promise<void> {
+  // A replacement that the user forced found the old one, which is the new one now.
+  if (found.get(context.api)?.delete(id)) return;
   if ((await read(context, id, outs)) === undefined) return;
   await context.api.deleteSnapshot(String(outs["name"]), { signal: context.signal });
 }
 
+function toOwner(urn: string): string {
+  return sha256Hex(urn);
+}
+
+const versionedSchema = z.object({ record: z.object({ version: z.number() }) });
+
+function hasVersions(outs: Properties): boolean {
+  return versionedSchema.safeParse(outs).success;
+}
+
 /** Nothing that moves by itself (lastUsedAt) is an output: it would be drift on every refresh. */
 function toOutputs(inputs: Properties, snapshot: SnapshotInfo): Properties {
-  return {
+  const { name, contentHash, checkpointId = null, status, createdAt, version, labels } = snapshot;
+  const outs = {
     ...visible(inputs),
-    contentHash: snapshot.contentHash,
-    record: {
-      checkpointId: snapshot.checkpointId ?? null,
-      status: snapshot.status,
-      createdAt: snapshot.createdAt,
-    },
+    contentHash,
+    ref: toRef(name, contentHash),
+    record: { checkpointId, status, createdAt, version },
   };
+  // Labels that somebody changed by hand are drift; a server that keeps none has no say.
+  return version === undefined || isSame(inputs["labels"], labels) ? outs : { ...outs, labels };
 }

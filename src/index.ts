@@ -1,5 +1,22 @@
 /** The door `pulumi-opencomputer`: the image and its Pulumi resources. The SDK is `pulumi-opencomputer/sdk`. */
-export { Sandbox, type SandboxArgs, Snapshot, type SnapshotArgs, type SnapshotRecord } from "../provider/resources";
+export {
+  type GetSnapshotArgs,
+  getSnapshot,
+  getSnapshotOutput,
+  type ListSnapshotsArgs,
+  listSnapshots,
+  listSnapshotsOutput,
+  type SnapshotResult,
+} from "../provider/functions";
+export {
+  type ReadyCheck,
+  Sandbox,
+  type SandboxArgs,
+  Snapshot,
+  type SnapshotArgs,
+  type SnapshotRecord,
+} from "../provider/resources";
+export type { NetworkPolicy, Retention } from "./api/records";
 export { isOpenComputerError, OpenComputerError } from "./errors";
 export { Image } from "./image/image";
 export type { ImageManifest } from "./image/image-manifest";

@@ -2,6 +2,10 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 
+/** What every host of the resources runs. */
+const HANDLERS =
+  /^provider\/(context|config|inputs|is-same|image-inputs|build-progress|ready-check|snapshot|sandbox)(\.ts)?$/;
+
 /**
  * Data flows one way through the house, and so do imports. Each room names the rooms that it may see; a file under `src`
  * or `provider` that no room claims is an error, too. Types count: a room that knows another's types knows the room.
@@ -28,10 +32,10 @@ const ROOMS: readonly { readonly room: RegExp; readonly sees: readonly RegExp[] 
   },
   { room: /^src\/server\.ts$/, sees: [/^src\/server\//, /^src\/errors$/] },
   { room: /^src\/cli\//, sees: [/^src\//] },
-  { room: /^src\/index\.ts$/, sees: [/^provider\/resources$/, /^src\/image\//, /^src\/errors$/] },
+  { room: /^src\/index\.ts$/, sees: [/^provider\/(resources|functions)$/, /^src\/(api|image)\//, /^src\/errors$/] },
   {
-    room: /^provider\/(context|snapshot|sandbox)\.ts$/,
-    sees: [/^provider\/context$/, /^src\/(api|image)\//, /^src\/errors$/],
+    room: HANDLERS,
+    sees: [HANDLERS, /^src\/(api|image)\//, /^src\/errors$/],
   },
   { room: /^provider\/dynamic\.ts$/, sees: [] },
   { room: /^provider\//, sees: [/^provider\//, /^src\/(client|api|image)\//, /^src\/(errors|paths)$/] },

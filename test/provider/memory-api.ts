@@ -1,45 +1,61 @@
-import type { Api, CreateSandboxRequest, CreateSnapshotRequest } from "../../src/api/contract";
-import type { SandboxInfo, SnapshotInfo } from "../../src/api/records";
+import type { HandlerContext } from "../../provider/context";
+import type { BuildOptions, CreateSandboxRequest, CreateSnapshotRequest, SnapshotChange } from "../../src/api/contract";
+import type { ExecRequest, ExecResult, SandboxInfo, SnapshotInfo } from "../../src/api/records";
 import { OpenComputerError } from "../../src/errors";
 import { contentHash } from "../../src/image/hash";
+
+type HandlerApi = HandlerContext["api"];
 
 /** The part of a server that resource handlers see, kept in two maps. It builds nothing and runs nothing. */
 export class MemoryApi
   implements
     Pick<
-      Api,
+      HandlerApi,
       | "createSnapshot"
       | "getSnapshot"
       | "deleteSnapshot"
+      | "updateSnapshot"
       | "createSandbox"
+      | "listSandboxes"
       | "getSandbox"
       | "killSandbox"
       | "setSandboxTimeout"
+      | "setSandboxTags"
+      | "exec"
     >
 {
   readonly snapshots = new Map<string, SnapshotInfo>();
   readonly sandboxes = new Map<string, SandboxInfo>();
   readonly calls: string[] = [];
+  /** The last request of each kind. */
+  lastSnapshot: CreateSnapshotRequest | undefined;
+  lastSandbox: CreateSandboxRequest | undefined;
+  lastExec: ExecRequest | undefined;
+  execResult: ExecResult = { exitCode: 0, stdout: "", stderr: "" };
   /** Raised by every call while it is set: a server that is down, or a key that it does not know. */
   failure: OpenComputerError | undefined;
   private count = 0;
 
-  async createSnapshot(
-    { name, image }: CreateSnapshotRequest,
-    options?: { onBuildLog?: (event: { step: number; type: string; message: string }) => void },
-  ) {
-    this.note(`createSnapshot ${name}`);
-    if (this.snapshots.has(name)) throw new OpenComputerError("conflict", `the name ${name} is taken`);
+  /** @param versions false for a server that has one snapshot a name and keeps nothing of ours, as the hosted one */
+  constructor(private readonly versions = true) {}
+
+  async createSnapshot(request: CreateSnapshotRequest, options?: BuildOptions) {
+    const { name, image, ifExists = "fail", labels = {}, owner } = request;
+    this.lastSnapshot = request;
+    this.note(`createSnapshot ${name} ${ifExists}`);
+    const existing = this.snapshots.get(name);
+    if (existing && (ifExists === "fail" || !this.versions)) {
+      throw new OpenComputerError("conflict", `the name ${name} is taken`);
+    }
     options?.onBuildLog?.({ step: 1, type: "run", message: "step 1/1: run it" });
+    options?.onBuildLog?.({ step: 1, type: "run", message: "step 1/1 completed in 2.0 s" });
+    const number = ++this.count;
+    const ours = { version: (existing?.version ?? 0) + 1, labels, owner: existing?.owner ?? owner };
     const snapshot: SnapshotInfo = {
-      id: `snapshot-${++this.count}`,
-      name,
-      status: "ready",
-      contentHash: contentHash(image.manifest),
-      checkpointId: `checkpoint-${this.count}`,
-      manifest: image.manifest,
-      createdAt: "2026-01-01T00:00:00.000Z",
-      lastUsedAt: String(this.count),
+      ...{ id: existing?.id ?? `snapshot-${number}`, name, status: "ready" },
+      ...{ contentHash: contentHash(image.manifest), checkpointId: `checkpoint-${number}`, manifest: image.manifest },
+      ...{ createdAt: "2026-01-01T00:00:00.000Z", lastUsedAt: String(number) },
+      ...(this.versions ? ours : {}),
     };
     this.snapshots.set(name, snapshot);
     return snapshot;
@@ -55,11 +71,25 @@ export class MemoryApi
     this.snapshots.delete(name);
   }
 
+  async updateSnapshot(name: string, change: SnapshotChange) {
+    this.note(`updateSnapshot ${name} ${JSON.stringify(change)}`);
+    const snapshot = { ...(this.snapshots.get(name) ?? missing(name)), ...change };
+    this.snapshots.set(name, snapshot);
+    return snapshot;
+  }
+
   async createSandbox(request: CreateSandboxRequest) {
-    this.note(`createSandbox ${request.snapshot ?? "base"}`);
-    const sandbox: SandboxInfo = { sandboxID: `sb-${++this.count}`, status: "running" };
+    this.lastSandbox = request;
+    this.note(`createSandbox ${request.image ? "image" : (request.snapshot ?? "base")}`);
+    if (!this.versions && request.snapshot?.includes("@")) missing(request.snapshot);
+    const owner = this.versions && request.owner ? { owner: request.owner } : {};
+    const sandbox: SandboxInfo = { sandboxID: `sb-${++this.count}`, status: "running", ...owner };
     this.sandboxes.set(sandbox.sandboxID, sandbox);
     return sandbox;
+  }
+
+  async listSandboxes() {
+    return [...this.sandboxes.values()];
   }
 
   async getSandbox(id: string) {
@@ -74,6 +104,16 @@ export class MemoryApi
 
   async setSandboxTimeout(id: string, seconds: number) {
     this.note(`setSandboxTimeout ${id} ${seconds}`);
+  }
+
+  async setSandboxTags(id: string, tags: Readonly<Record<string, string>>) {
+    this.note(`setSandboxTags ${id} ${JSON.stringify(tags)}`);
+  }
+
+  async exec(id: string, request: ExecRequest) {
+    this.lastExec = request;
+    this.note(`exec ${id}`);
+    return this.execResult;
   }
 
   private note(call: string): void {

@@ -1,0 +1,53 @@
+import type { BuildLogEvent } from "../src/api/records";
+import type { LogLevel } from "./config";
+import type { ResourceLog } from "./context";
+
+/** A build on the resource's row. */
+export interface BuildProgress {
+  readonly onBuildLog: (event: BuildLogEvent) => void;
+  /** Leaves one line that says what the build took, step by step; nothing where nothing was built. */
+  summarise(): void;
+}
+
+/** What to show of a build. */
+export interface BuildProgressOptions {
+  readonly logLevel: LogLevel;
+  /** Of an image that holds a secret of the program, only how far it is. */
+  readonly secret: boolean;
+}
+
+/**
+ * Shows a build on the resource's row: each step as its status, and what its command prints. The row's status passes; a
+ * display without rows prints it as lines.
+ */
+export function showBuild(log: ResourceLog, { logLevel, secret }: BuildProgressOptions): BuildProgress {
+  const taken: string[] = [];
+  let cached = 0;
+  const noteStep = (message: string) => {
+    const [, number, seconds] = /^step (\d+)\/\d+ completed in ([\d.]+ s)$/.exec(message) ?? [];
+    if (number !== undefined) taken.push(`step ${number} took ${seconds}`);
+    else if (message.endsWith(" (cached)")) cached += 1;
+    else return false;
+    return true;
+  };
+  return {
+    onBuildLog({ type, message, stream }) {
+      const isOutput = stream !== undefined || !(STAGES.has(type) || /^step \d+\/\d+\b/.test(message));
+      const isOver = !isOutput && noteStep(message);
+      if (logLevel === "quiet" || (secret && isOutput)) return;
+      if (logLevel === "full") log.info(secret ? withoutSummary(message) : message);
+      else if (isOutput) log.output(message);
+      else if (!isOver) log.status(secret ? withoutSummary(message) : message);
+    },
+    summarise() {
+      if (taken.length > 0 && logLevel !== "quiet") log.info(`built: ${[...taken, `${cached} cached`].join(", ")}`);
+    },
+  };
+}
+
+/** Events of the build as a whole. */
+const STAGES: ReadonlySet<string> = new Set(["resolve", "create", "queue", "build", "checkpoint", "cache_hit"]);
+
+function withoutSummary(message: string): string {
+  return message.replace(/: .*/s, "");
+}

@@ -1,0 +1,103 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { SnapshotInfo } from "../src/api/records";
+import { invalidInput } from "../src/errors";
+import { type ProviderConfig, readConfig } from "./config";
+import { connectTo } from "./connections";
+
+/** Which snapshot: one of `name` and `ref`. */
+export interface GetSnapshotArgs {
+  /** Its current version. */
+  readonly name?: string;
+  /** One version: `name@3`, `name@<8 or more digits of the contentHash>`, `name:tag`. */
+  readonly ref?: string;
+  /** A server of `opencomputer:endpoints`. Default: the stack's own server. */
+  readonly endpoint?: string;
+}
+
+export interface ListSnapshotsArgs {
+  /** Only those that have all of these. Default: all. */
+  readonly labels?: Readonly<Record<string, string>>;
+  /** A server of `opencomputer:endpoints`. Default: the stack's own server. */
+  readonly endpoint?: string;
+}
+
+/** A snapshot that another stack, or nobody's stack, made. */
+export interface SnapshotResult {
+  readonly id: string;
+  readonly name: string;
+  /** For a `Sandbox`: this very content, whatever the name means later. */
+  readonly ref: string;
+  readonly contentHash: string;
+  /** `ready`, `building` or `failed`. */
+  readonly status: string;
+  readonly checkpointId?: string;
+  /** ISO 8601. */
+  readonly createdAt: string;
+  /** Where the server has versions. */
+  readonly version?: number;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Further names of this version. */
+  readonly tags: readonly string[];
+}
+
+/**
+ * Looks a snapshot up while the program runs, in a preview, too.
+ *
+ * @throws not_found; invalid_input where the stack's configuration or the arguments are wrong
+ * @example
+ * const base = await getSnapshot({ name: "team-base" });
+ * new Sandbox("agent", { snapshot: base.ref });
+ */
+export async function getSnapshot({ name, ref, endpoint }: GetSnapshotArgs): Promise<SnapshotResult> {
+  const which = ref ?? name;
+  if (which === undefined || (ref !== undefined && name !== undefined)) {
+    throw invalidInput("getSnapshot", [{ path: "", message: "needs either name or ref" }]);
+  }
+  return toResult(await (await connectFor(endpoint)).getSnapshot(which));
+}
+
+/** As {@link getSnapshot}, of arguments that are known later. */
+export function getSnapshotOutput(args: Wrapped<GetSnapshotArgs>): pulumi.Output<SnapshotResult> {
+  return pulumi.output(args).apply((known) => getSnapshot(known as GetSnapshotArgs));
+}
+
+/**
+ * The current versions of all names, or of those with certain labels, newest first.
+ *
+ * @throws invalid_input where the stack's configuration is wrong
+ * @example (await listSnapshots({ labels: { team: "data" } })).map(({ name }) => name); // ["data-science"]
+ */
+export async function listSnapshots({ labels, endpoint }: ListSnapshotsArgs = {}): Promise<SnapshotResult[]> {
+  const api = await connectFor(endpoint);
+  return (await api.listSnapshots(labels === undefined ? {} : { labels })).map(toResult);
+}
+
+/** As {@link listSnapshots}, of arguments that are known later. */
+export function listSnapshotsOutput(args: Wrapped<ListSnapshotsArgs> = {}): pulumi.Output<SnapshotResult[]> {
+  return pulumi.output(args).apply((known) => listSnapshots(known as ListSnapshotsArgs));
+}
+
+type Wrapped<T> = { readonly [Key in keyof T]: pulumi.Input<T[Key]> };
+
+function connectFor(endpoint: string | undefined) {
+  const log = { status: (line: string) => void pulumi.log.info(line, undefined, undefined, true), warn };
+  return connectTo(stackConfig(), endpoint, log);
+}
+
+function warn(line: string): void {
+  void pulumi.log.warn(line);
+}
+
+/** Secrets come as plain text; only the client sees them. */
+function stackConfig(): ProviderConfig {
+  const config = new pulumi.Config("opencomputer");
+  return readConfig((key) => config.get(key));
+}
+
+/** Without the manifest: it may hold what the image's maker keeps secret. */
+function toResult(info: SnapshotInfo): SnapshotResult {
+  const { id, name, contentHash, status, checkpointId, createdAt, version, labels = {}, tags = [] } = info;
+  const ref = `${name}@${contentHash.slice(0, 12)}`;
+  const given = { ...(checkpointId ? { checkpointId } : {}), ...(version ? { version } : {}) };
+  return { id, name, ref, contentHash, status, createdAt, labels, tags, ...given };
+}

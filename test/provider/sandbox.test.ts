@@ -1,0 +1,187 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { type HandlerContext, type Properties, UNKNOWN } from "../../provider/context";
+import { sandboxHandlers } from "../../provider/sandbox";
+import { OpenComputerError } from "../../src/errors";
+import { Image } from "../../src/image/image";
+import { createTestContext } from "./handler-context";
+import { MemoryApi } from "./memory-api";
+
+let api: MemoryApi;
+let lines: string[];
+let context: HandlerContext;
+const begin = (server?: MemoryApi, config = {}) => {
+  ({ api, lines, context } = createTestContext(server, config));
+};
+beforeEach(() => begin());
+
+const base = { snapshot: "data-1", envs: { A: "1" }, timeout: 60, memoryMB: 512 };
+const image = Image.base().aptInstall(["jq"]);
+const check = (news: Properties) => sandboxHandlers.check(context, {}, news);
+const created = (inputs: Properties = base) => sandboxHandlers.create(context, inputs);
+
+describe("check", () => {
+  it("knows the identity of an image, and adds the stack's tags", () => {
+    begin(undefined, { defaultTags: { team: "data", stage: "dev" } });
+    const { inputs, failures } = check({ __manifest: image.toJSON(), tags: { stage: "prod" } });
+    expect(failures).toEqual([]);
+    expect(inputs).toMatchObject({
+      contentHash: image.cacheKey(),
+      steps: [{ summary: "apt_install jq" }],
+      tags: { team: "data", stage: "prod" },
+    });
+  });
+
+  it("leaves the unknown unknown and checks the rest", () => {
+    const { inputs } = check({ __manifest: UNKNOWN, envs: { A: UNKNOWN } });
+    expect(inputs).toMatchObject({ contentHash: UNKNOWN, envs: { A: UNKNOWN } });
+    expect(check({ snapshot: UNKNOWN, timeout: -1 }).failures).toMatchObject([{ property: "timeout" }]);
+  });
+
+  const refused: [string, Properties, string][] = [
+    ["a misspelt input", { snapshot: "data", timeuot: 5 }, "timeuot"],
+    ["image beside snapshot", { snapshot: "data", __manifest: image.toJSON() }, "beside snapshot"],
+    ["an unknown image beside snapshot", { snapshot: "data", __manifest: UNKNOWN }, "beside snapshot"],
+    ["a network of no kind", { network: { alow: [] } }, "network"],
+    ["a ready check without command", { readyCheck: { timeoutSeconds: 5 } }, "readyCheck.command"],
+    ["another end", { recreate: "maybe" }, "recreate"],
+    ["a reference that is none", { snapshot: "a b" }, "snapshot"],
+  ];
+  it.each(refused)("refuses %s", (_what, news, said) => {
+    const { failures } = check({ ...news, __provider: "text" });
+    expect(failures.map(({ property, reason }) => `${property} ${reason}`).join()).toContain(said);
+  });
+
+  it("tells no value of a variable", () => {
+    const { failures } = check({ envs: { "NOT A NAME": "s3cr3t", B: 5 } });
+    expect(failures.length).toBeGreaterThan(0);
+    expect(JSON.stringify(failures)).not.toContain("s3cr3t");
+  });
+});
+
+describe("diff", () => {
+  const changes: [string, Properties, readonly string[], boolean][] = [
+    ["nothing", {}, [], false],
+    ["the snapshot", { snapshot: "data-2" }, ["snapshot"], true],
+    ["the image", { contentHash: "b" }, ["contentHash"], true],
+    ["a variable", { envs: { A: "2" } }, ["envs"], true],
+    ["metadata", { metadata: { a: "b" } }, ["metadata"], true],
+    ["memory", { memoryMB: 1024 }, ["memoryMB"], true],
+    ["CPUs", { cpuCount: 2 }, ["cpuCount"], true],
+    ["the network", { network: { allow: ["pypi.org"] } }, ["network"], true],
+    ["the endpoint", { endpoint: "eu" }, ["endpoint"], true],
+    ["an unknown snapshot", { snapshot: UNKNOWN }, ["snapshot"], true],
+    ["the timeout", { timeout: 61 }, [], true],
+    ["tags", { tags: { a: "b" } }, [], true],
+    ["the ready check", { readyCheck: { command: "true" } }, [], true],
+    ["what follows its end", { recreate: "never" }, [], true],
+    ["tags that are none", { tags: {} }, [], false],
+  ];
+  it.each(changes)("%s", (_what, change, replaces, hasChanges) => {
+    const result = sandboxHandlers.diff(context, { ...base, sandboxId: "sb-1" }, { ...base, ...change });
+    expect(result).toEqual({ changes: hasChanges, replaces, deleteBeforeReplace: false });
+  });
+
+  it("replaces what was kept stopped once a running one is wanted again", () => {
+    const stopped = { ...base, recreate: "never", status: "stopped" };
+    const diff = (news: Properties) => sandboxHandlers.diff(context, stopped, news);
+    expect(diff({ ...base, recreate: "never" })).toMatchObject({ changes: false, replaces: [] });
+    expect(diff({ ...base, recreate: "onExpiry" })).toMatchObject({ changes: true, replaces: ["recreate"] });
+  });
+});
+
+describe("create", () => {
+  it("sends what the server takes, and nothing of ours", async () => {
+    await created({
+      ...base,
+      network: "none",
+      tags: { a: "b" },
+      recreate: "never",
+      endpoint: "eu",
+      __provider: "text",
+    });
+    const owner = expect.stringMatching(/^[0-9a-f]{64}$/);
+    expect(api.lastSandbox).toEqual({ ...base, network: "none", tags: { a: "b" }, owner });
+  });
+
+  it("starts from an image", async () => {
+    await created(check({ __manifest: image.toJSON() }).inputs);
+    expect(api.lastSandbox?.image?.manifest).toEqual(image.toJSON());
+  });
+
+  it("replaces what an earlier create made and nobody recorded, or what a forced replacement finds", async () => {
+    const lost = await created();
+    const other = await created({ ...base, timeout: 61 });
+    const anew = await created();
+    expect([...api.sandboxes.keys()]).toEqual([other.id, anew.id]);
+    await sandboxHandlers.delete(context, lost.id, lost.outs);
+    expect([...api.sandboxes.keys()]).toEqual([other.id, anew.id]);
+  });
+
+  it("starts from the name where the server knows no references and the name means that content", async () => {
+    begin(new MemoryApi(false));
+    const { contentHash } = await api.createSnapshot({
+      name: "fixed",
+      image: { manifest: image.toJSON(), findBlob: () => undefined },
+    });
+    await created({ snapshot: `fixed@${contentHash.slice(0, 12)}` });
+    expect(api.lastSandbox?.snapshot).toBe("fixed");
+    await expect(created({ snapshot: "fixed@000000000000" })).rejects.toMatchObject({ code: "not_found" });
+  });
+
+  it("waits until it is ready, with the command as an argument", async () => {
+    await created({ ...base, readyCheck: { command: "curl 'localhost'" } });
+    expect(api.lastExec).toMatchObject({ cmd: "sh", timeout: 70 });
+    expect(api.lastExec?.args?.slice(2)).toEqual(["ready-check", "curl 'localhost'", "60"]);
+    expect(api.lastExec?.args?.[1]).not.toContain("curl");
+    expect(lines).toEqual(["status waiting until ready: curl 'localhost'"]);
+  });
+
+  it("leaves none behind that does not get ready, and says what the command said last", async () => {
+    api.execResult = { exitCode: 1, stdout: "connection refused\n", stderr: "" };
+    const readyCheck = { command: "curl localhost", timeoutSeconds: 5 };
+    await expect(created({ ...base, readyCheck })).rejects.toThrow(/not ready after 5 s.*connection refused/s);
+    expect(api.sandboxes.size).toBe(0);
+  });
+});
+
+describe("read, update and delete", () => {
+  it("tells only what the server says to be gone as gone", async () => {
+    const { id, outs } = await created();
+    expect(await sandboxHandlers.read(context, id, outs)).toEqual(outs);
+    api.failure = new OpenComputerError("unauthorized", "unknown key");
+    await expect(sandboxHandlers.read(context, id, outs)).rejects.toThrow("unknown key");
+    await expect(sandboxHandlers.delete(context, id, outs)).rejects.toThrow("unknown key");
+    api.failure = undefined;
+    await sandboxHandlers.delete(context, id, outs);
+    expect(await sandboxHandlers.read(context, id, outs)).toBeUndefined();
+    await sandboxHandlers.delete(context, id, outs);
+    expect(api.sandboxes.size).toBe(0);
+  });
+
+  const ends: [string | undefined, "onExpiry" | "never", Properties | undefined][] = [
+    ["stopped", "onExpiry", undefined],
+    ["stopped", "never", { status: "stopped" }],
+    [undefined, "onExpiry", undefined],
+    [undefined, "never", { status: "stopped" }],
+  ];
+  it.each(ends)("of one that is %s with recreate %s", async (status, recreate, expected) => {
+    const { id, outs } = await created({ ...base, recreate });
+    if (status) api.sandboxes.set(id, { sandboxID: id, status });
+    else api.sandboxes.delete(id);
+    const read = await sandboxHandlers.read(context, id, outs);
+    expect(read).toEqual(expected && { ...outs, ...expected });
+  });
+
+  const updates: [string, Properties, Properties, string[]][] = [
+    ["a timeout", {}, { timeout: 61 }, ["setSandboxTimeout sb-1 61"]],
+    ["tags", { tags: { a: "b" } }, { tags: {} }, ["setSandboxTags sb-1 {}"]],
+    ["a ready check", {}, { readyCheck: { command: "true" } }, []],
+    ["one that is stopped", { status: "stopped", recreate: "never" }, { timeout: 61 }, []],
+  ];
+  it.each(updates)("updates %s in place and keeps the other outputs", async (_what, before, change, calls) => {
+    const olds = { ...base, sandboxId: "sb-1", status: "running", ...before };
+    const outs = await sandboxHandlers.update(context, "sb-1", olds, { ...base, ...change });
+    expect(outs).toEqual({ ...base, ...change, sandboxId: "sb-1", status: olds.status });
+    expect(api.calls).toEqual(calls);
+  });
+});
