@@ -146,7 +146,19 @@ export interface SandboxSpec {
   readonly checkpoint: Checkpoint;
   readonly memoryMB: number;
   readonly cpuCount: number;
+  /** What it reaches. Default: `egress`. */
+  readonly network?: NetworkPolicy;
 }
+
+/**
+ * What a sandbox reaches: `none` (its own loopback), `egress` (everything that the host lets it reach, but no other
+ * sandbox), or only certain destinations: a host (`pypi.org`), the hosts below one (`*.pypi.org`), an address or a block
+ * (`192.0.2.0/24`). What is out of reach is refused at once. Names are resolved as the host resolves them, and only while
+ * the engine runs; a name opens the addresses that it stands for, whoever else is found there.
+ *
+ * @throws invalid_input for a destination that is none of these
+ */
+export type NetworkPolicy = "none" | "egress" | { readonly allow: readonly string[] };
 
 export interface ExecSpec {
   /** Program and arguments; looked up on PATH inside. Never through a shell unless the caller names one. */

@@ -3,6 +3,7 @@ import { buildLaws } from "./suite/build-laws";
 import type { EngineUnderTest } from "./suite/engine-under-test";
 import { execLaws } from "./suite/exec-laws";
 import { fileLaws } from "./suite/file-laws";
+import { networkLaws } from "./suite/network-laws";
 import { packageLaws } from "./suite/package-laws";
 import { restartLaws } from "./suite/restart-laws";
 import { sandboxLaws } from "./suite/sandbox-laws";
@@ -19,6 +20,7 @@ export function engineSuite(name: string, under: EngineUnderTest): void {
     execLaws(under);
     fileLaws(under);
     sandboxLaws(under);
+    networkLaws(under);
     restartLaws(under);
     afterAll(() => {
       expect(under.holdings()).toEqual(before);

@@ -50,7 +50,7 @@ export async function buildLayer(deps: ContainerDeps, job: LayerJob): Promise<vo
 async function runInContainer(deps: ContainerDeps, job: LayerJob, dir: string, signal: AbortSignal): Promise<void> {
   const { below, limits, step } = job;
   const hostname = `build-${basename(dir).slice(2, 10)}`;
-  await startContainer(deps, { dir, layers: below.layers, hostname, limits }, signal);
+  await startContainer(deps, { dir, layers: below.layers, hostname, limits, network: "egress" }, signal);
   try {
     const context = createStepContext({ deps, dir, job, signal });
     await orAborted(runStep(step, context), signal);

@@ -2,13 +2,14 @@ import { mkdir, rm, rmdir, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { z } from "zod";
 import { OpenComputerError } from "../../errors";
+import type { NetworkPolicy } from "../engine";
 import type { AbandonedOutput } from "./abandoned-output";
 import { cgroupsPath, removeCgroups } from "./cgroup";
 import type { LocalHome } from "./home";
 import type { HostFacts } from "./host-facts";
 import type { LayerStore } from "./layer-store";
 import { mountOverlay, unmount } from "./mounts";
-import type { NetworkPool } from "./network";
+import type { ContainerNetwork, NetworkPool } from "./network";
 import { type BindMount, type ContainerLimits, ociSpec } from "./oci-spec";
 import type { OutputPipes } from "./output-pipes";
 import { isAlive, processStart } from "./process-identity";
@@ -37,6 +38,7 @@ export interface ContainerRequest {
   readonly layers: readonly string[];
   readonly hostname: string;
   readonly limits: ContainerLimits;
+  readonly network: NetworkPolicy;
 }
 
 const recordSchema = z.object({
@@ -62,7 +64,7 @@ export async function startContainer(
 ): Promise<void> {
   const { dir, layers } = request;
   const id = basename(dir);
-  const network = await deps.networks.take();
+  const network = await deps.networks.take(request.network);
   try {
     const { slot, claim } = network;
     const record = { slot, claim, layers: [...layers], runtime: deps.runtime.kind };
@@ -146,12 +148,12 @@ async function writeEtc(
   dir: string,
   hostname: string,
   { facts }: ContainerDeps,
-  { address }: { address: string },
+  { address, resolvConf }: ContainerNetwork,
 ): Promise<void> {
   const content: Record<(typeof ETC_FILES)[number], string> = {
     hosts: `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n${address}\t${hostname}\n`,
     hostname: `${hostname}\n`,
-    "resolv.conf": facts.resolvConf,
+    "resolv.conf": resolvConf ?? facts.resolvConf,
   };
   for (const name of ETC_FILES) await writeFile(join(dir, name), content[name], { mode: 0o644 });
 }

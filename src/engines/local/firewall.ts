@@ -13,6 +13,8 @@ export const HOST_ADDRESS = "10.213.0.1";
 export const SANDBOX_RANGE = "10.213.0.0/16";
 /** One directory a network slot in use on this machine. */
 export const SLOTS_DIR = `${RUN_ROOT}/net`;
+/** Where sandboxes that reach certain destinations only have their rules; see network-reach.ts. */
+export const REACH_TABLE = "inet opencomputer_reach";
 /** Prefix of the host ends of the sandboxes' interfaces. */
 export const LINK_PREFIX = "oc";
 
@@ -54,6 +56,7 @@ ip addr add "$1/32" dev lo`;
 const LOWER = `[ -z "$(ls -A "$2" 2>/dev/null)" ] || exit 0
 ip addr del "$1/32" dev lo 2>/dev/null
 nft delete table inet opencomputer 2>/dev/null
+nft delete table ${REACH_TABLE} 2>/dev/null
 if command -v iptables >/dev/null; then
   ${IPTABLES_RULES}
     iptables -D FORWARD $rule -j ACCEPT 2>/dev/null

@@ -31,6 +31,8 @@ export interface LocalEngineOptions {
   readonly base?: string;
   /** Where PATH, proxies, mirrors and certificates are found. */
   readonly hostEnv: Readonly<Record<string, string | undefined>>;
+  /** Name servers, `address` or `address:port`, for sandboxes that reach certain names only. Default: the host's. */
+  readonly resolvers?: readonly string[];
 }
 
 /** All that stands once the engine has started. */
@@ -93,7 +95,7 @@ async function startEngine(options: LocalEngineOptions, start: StartOptions): Pr
   assertRoot();
   const home = localHome(options.home);
   const binaries = await findBinaries(options.runtime, searchDirs(options.hostEnv["PATH"], options.cacheDir));
-  const networks = createNetworkPool(home.root);
+  const networks = createNetworkPool(home.root, options.resolvers);
   await makeHome(home);
   try {
     const { deps, forSandboxes, base } = await prepare(options, start, { home, binaries, networks });

@@ -63,6 +63,15 @@ export async function ownedSlots(home: string): Promise<number[]> {
   return owned;
 }
 
+/** The four addresses of a slot, as far as they are in use. */
+export function slotAddresses(slot: number): { host: string; inside: string } {
+  const address = (offset: number) => {
+    const number = slot * 4 + offset;
+    return `10.213.${number >> 8}.${number & 255}`;
+  };
+  return { host: address(1), inside: address(2) };
+}
+
 const claimFile = ({ slot, claim }: SlotClaim) => join(SLOTS_DIR, String(slot), `claim-${claim}`);
 const ownerFile = (slot: number) => join(SLOTS_DIR, String(slot), "owner");
 

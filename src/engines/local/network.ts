@@ -2,9 +2,11 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
 import { OpenComputerError } from "../../errors";
+import type { NetworkPolicy } from "../engine";
 import { runCommand, tryCommand } from "./command";
 import { LINK_PREFIX, lowerHostNetwork, raiseHostNetwork } from "./firewall";
-import { claimSlot, endClaim, freeSlot, ownedSlots, type SlotClaim } from "./network-slots";
+import { createNetworkPolicies, type NetworkPolicies } from "./network-policies";
+import { claimSlot, endClaim, freeSlot, ownedSlots, type SlotClaim, slotAddresses } from "./network-slots";
 import { UID_RANGE, UID_SHIFT } from "./oci-spec";
 
 /**
@@ -15,18 +17,21 @@ import { UID_RANGE, UID_SHIFT } from "./oci-spec";
 export interface ContainerNetwork extends SlotClaim {
   readonly netns: string;
   readonly userns: string;
-  /** Address inside. */
+  /** Address inside, its own loopback where it has no other. */
   readonly address: string;
+  /** Content of `/etc/resolv.conf`; null is the host's. */
+  readonly resolvConf: string | null;
   /** Ends the waiting process; call it once the container runs. */
   release(): void;
 }
 
 /** Hands out networks; keeps some ready, because making one takes longer than starting a container. */
 export interface NetworkPool {
-  take(): Promise<ContainerNetwork>;
+  /** A network that reaches what the policy says. @throws invalid_input for a destination that is none */
+  take(policy: NetworkPolicy): Promise<ContainerNetwork>;
   /** Takes a network back after its container is gone; one that was given back before is fine. */
   give(network: SlotClaim): Promise<void>;
-  /** Frees every slot of this home but those in use. */
+  /** Frees every slot of this home but those in use, which are held to their policies again. */
   reclaim(inUse: ReadonlySet<number>): Promise<void>;
   close(): Promise<void>;
 }
@@ -35,9 +40,48 @@ const READY_NETWORKS = 2;
 /** Making the next one waits until the container that took the last has started: they would slow each other down. */
 const REFILL_DELAY_MS = 150;
 
-/** A pool for the server of this home. */
-export function createNetworkPool(home: string): NetworkPool {
-  const ready: Promise<ContainerNetwork>[] = [];
+/**
+ * A pool for the server of this home.
+ *
+ * @param resolvers name servers that allowed names are looked up with; default the host's
+ */
+export function createNetworkPool(home: string, resolvers?: readonly string[]): NetworkPool {
+  const stock = createStock(home);
+  const policies = createNetworkPolicies(resolvers);
+  const giveBack = (network: SlotClaim) => endNetwork(network, policies);
+  return {
+    async take(policy) {
+      const network = await stock.take();
+      try {
+        return { ...network, ...(await policies.apply(network, policy)) };
+      } catch (error) {
+        network.release();
+        await giveBack(network);
+        throw error;
+      }
+    },
+    give: giveBack,
+    async reclaim(inUse) {
+      await raiseHostNetwork();
+      for (const slot of await ownedSlots(home)) {
+        await (inUse.has(slot) ? policies.renew(slot) : removeNetwork(slot, policies));
+      }
+      await stock.fill();
+    },
+    async close() {
+      await stock.close();
+      await policies.close();
+      await lowerHostNetwork();
+    },
+  };
+}
+
+/** A network that nobody uses yet, and that no policy holds. */
+type ReadyNetwork = Omit<ContainerNetwork, "address" | "resolvConf">;
+
+/** Networks that were made ahead. */
+function createStock(home: string) {
+  const ready: Promise<ReadyNetwork>[] = [];
   let closed = false;
   const refill = () => {
     while (!closed && ready.length < READY_NETWORKS) {
@@ -48,30 +92,28 @@ export function createNetworkPool(home: string): NetworkPool {
     }
   };
   return {
-    async take() {
+    async take(): Promise<ReadyNetwork> {
       const network = ready.shift()?.catch(() => makeNetwork(home)) ?? makeNetwork(home);
       setTimeout(refill, REFILL_DELAY_MS).unref();
       return network;
     },
-    give: giveBack,
-    async reclaim(inUse) {
-      for (const slot of await ownedSlots(home)) if (!inUse.has(slot)) await removeNetwork(slot);
+    /** Resolves when the first is ready. */
+    async fill(): Promise<void> {
       refill();
       await ready[0];
     },
-    async close() {
+    async close(): Promise<void> {
       closed = true;
       for (const network of await Promise.allSettled(ready.splice(0))) {
         if (network.status === "rejected") continue;
         network.value.release();
-        await giveBack(network.value);
+        await endNetwork(network.value);
       }
-      await lowerHostNetwork();
     },
   };
 }
 
-async function makeNetwork(home: string): Promise<ContainerNetwork> {
+async function makeNetwork(home: string): Promise<ReadyNetwork> {
   const { slot, claim } = await claimSlot(home);
   let holder: ChildProcess | undefined;
   try {
@@ -82,10 +124,10 @@ async function makeNetwork(home: string): Promise<ContainerNetwork> {
     await connect(slot, pid);
     const release = () => holder?.stdin?.end();
     const paths = { netns: `/proc/${pid}/ns/net`, userns: `/proc/${pid}/ns/user` };
-    return { slot, claim, ...paths, address: slotAddresses(slot).inside, release };
+    return { slot, claim, ...paths, release };
   } catch (error) {
     holder?.kill("SIGKILL");
-    await giveBack({ slot, claim });
+    await endNetwork({ slot, claim });
     throw error;
   }
 }
@@ -134,22 +176,15 @@ async function connect(slot: number, pid: number): Promise<void> {
   await runCommand("nsenter", [`--net=/proc/${pid}/ns/net`, "ip", "-batch", "-"], { input: within.join("\n") });
 }
 
-async function giveBack(network: SlotClaim): Promise<void> {
-  if (await endClaim(network)) await removeNetwork(network.slot);
+/** Without policies where none holds it yet. */
+async function endNetwork(network: SlotClaim, policies?: NetworkPolicies): Promise<void> {
+  if (await endClaim(network)) await removeNetwork(network.slot, policies);
 }
 
-async function removeNetwork(slot: number): Promise<void> {
+async function removeNetwork(slot: number, policies?: NetworkPolicies): Promise<void> {
   await tryCommand("ip", ["link", "del", `${LINK_PREFIX}${slot}`]);
+  await policies?.lift(slot);
   await freeSlot(slot);
-}
-
-/** The /30 of a slot: slot 0 holds the host's own address. */
-export function slotAddresses(slot: number): { host: string; inside: string } {
-  const address = (offset: number) => {
-    const number = slot * 4 + offset;
-    return `10.213.${number >> 8}.${number & 255}`;
-  };
-  return { host: address(1), inside: address(2) };
 }
 
 /** Packets of sandboxes must fit the way out; 1500 where there is none. */

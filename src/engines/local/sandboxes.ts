@@ -75,13 +75,13 @@ async function assertFree(dir: string, id: string): Promise<void> {
 }
 
 async function createSandbox(deps: ContainerDeps, dir: string, spec: SandboxSpec, signal: AbortSignal): Promise<void> {
-  const { id, checkpoint, memoryMB, cpuCount } = spec;
+  const { id, checkpoint, memoryMB, cpuCount, network = "egress" } = spec;
   const unpin = deps.layers.pin(checkpoint.layers);
   try {
     await assertLayers(deps, checkpoint.layers);
     await makeUpper(dir);
     const limits = { memoryBytes: memoryMB * 1024 * 1024, cpuCount, pids: SANDBOX_PIDS };
-    await startContainer(deps, { dir, layers: checkpoint.layers, hostname: id, limits }, signal);
+    await startContainer(deps, { dir, layers: checkpoint.layers, hostname: id, limits, network }, signal);
   } finally {
     unpin();
   }

@@ -133,11 +133,14 @@ export function hostLaws(local: LocalUnderTest, registry: () => RegistryFixture)
       },
     );
 
-    test("a server that was killed in the middle of a build leaves nothing that the next start does not remove", async () => {
+    test("a server that was killed in the middle of a build leaves nothing that the next start does not remove, and confined what was confined", async () => {
+      const confine = () => bench.sandbox(undefined, { network: { allow: ["first.test"] } });
+      const [kept, lost] = [await confine(), await confine()];
+      const rules = () => local.holdings().filter((line) => line.startsWith("rules "));
       await bench.engine.stop();
       const child = join(__dirname, "killed-build.ts");
       const program = join(__dirname, "../../../node_modules/.bin/vite-node");
-      const argv = [child, local.home, local.runtime, id];
+      const argv = [child, local.home, local.runtime, id, kept, lost];
       const server = spawn(program, argv, { stdio: ["ignore", "pipe", "inherit"], detached: true });
       await new Promise<void>((resolve, reject) => {
         server.once("exit", () => reject(new Error("the build ended early")));
@@ -145,7 +148,16 @@ export function hostLaws(local: LocalUnderTest, registry: () => RegistryFixture)
       });
       process.kill(-(server.pid ?? 0), "SIGKILL");
       expect(readdirSync(join(local.home, "active"))).toHaveLength(1);
-      await bench.restart([id]);
+      expect(rules()).toHaveLength(2);
+      await bench.restart([id, kept]);
+      expect(rules()).toHaveLength(1);
+      const names = await bench.sh(
+        kept,
+        "getent ahostsv4 first.test | head -1 | cut -d' ' -f1; getent hosts second.test",
+      );
+      expect(names).toMatchObject({ exitCode: 2, stdout: `${local.outside().addresses[0]}\n` });
+      await bench.engine.destroySandbox(kept);
+      expect(rules()).toEqual([]);
       expect(readdirSync(join(local.home, "active"))).toEqual([]);
       expect(local.holdings().filter((line) => line.includes("/b-"))).toEqual([]);
       expect(await bench.sh(id, "echo alive")).toMatchObject({ stdout: "alive\n" });

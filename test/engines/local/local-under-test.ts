@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { createLocalEngine } from "../../../src/engines/local/local-engine";
 import { cacheHome } from "../../../src/paths";
 import { census } from "../../fixtures/census";
+import type { Outside } from "../../fixtures/outside";
 import type { RegistryFixture } from "../../fixtures/registry";
 import type { EngineUnderTest } from "../suite/engine-under-test";
 
@@ -19,6 +20,7 @@ export class LocalUnderTest {
   constructor(
     readonly runtime: TestedRuntime,
     private readonly registry: () => RegistryFixture,
+    readonly outside: () => Outside,
   ) {
     this.home = join(tmpdir(), `oc-engine-${process.pid}-${runtime}`);
     this.run = join("/run/opencomputer", createHash("sha256").update(this.home).digest("hex").slice(0, 12));
@@ -42,7 +44,8 @@ export class LocalUnderTest {
     };
     const hostEnv = { ...process.env, ...packages };
     const { home } = this;
-    return createLocalEngine({ home, cacheDir, runtime, hostEnv, ...(base ? { base } : {}) });
+    const resolvers = [this.outside().resolver];
+    return createLocalEngine({ home, cacheDir, runtime, hostEnv, resolvers, ...(base ? { base } : {}) });
   }
 
   /** What of the machine's census belongs to this home: others may be at work beside us. */
@@ -53,7 +56,8 @@ export class LocalUnderTest {
       line.includes(this.run.slice("/run/opencomputer/".length)) ||
       line.includes(this.home) ||
       line.includes(`sb-suite-${process.pid}-`) ||
-      slots.some((slot) => line === `slot ${slot}` || line === `link oc${slot}`);
+      slots.some((slot) => line === `slot ${slot}` || line === `link oc${slot}` || line.startsWith(`rules ${slot}_`)) ||
+      isOrphan(line);
     return [...census().filter(ours), ...this.stragglers()];
   }
 
@@ -75,12 +79,19 @@ export class LocalUnderTest {
   }
 }
 
+/** Rules of a sandbox whose slot is nobody's any more. */
+function isOrphan(line: string): boolean {
+  const slot = /^rules (\d+)_/.exec(line)?.[1];
+  return slot !== undefined && !existsSync(join("/run/opencomputer/net", slot));
+}
+
 /** The suite's view of it. */
 export function toEngineUnderTest(local: LocalUnderTest): EngineUnderTest {
   return {
     create: () => local.create(),
     holdings: () => local.holdings(),
     reachableUrl: () => `${local.registryUrl()}/apt/Packages`,
+    outside: local.outside,
     // gVisor's kernel stands under the limits itself, and ends with all that it runs.
     limitsEnd: local.runtime === "runsc" ? "sandbox" : "process",
   };

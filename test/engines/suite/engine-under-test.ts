@@ -1,9 +1,10 @@
 import { Readable } from "node:stream";
 import { afterAll, beforeAll } from "vitest";
-import type { BuildEvent, Checkpoint, Engine, ExecSpec } from "../../../src/engines/engine";
+import type { BuildEvent, Checkpoint, Engine, ExecSpec, SandboxSpec } from "../../../src/engines/engine";
 import { OpenComputerError } from "../../../src/errors";
 import { digestOf } from "../../../src/image/hash";
 import type { Step } from "../../../src/image/image-manifest";
+import type { Outside } from "../../fixtures/outside";
 
 /** An engine that the suite is run on. */
 export interface EngineUnderTest {
@@ -13,6 +14,8 @@ export interface EngineUnderTest {
   readonly holdings: () => string[];
   /** An address that answers sandboxes over HTTP. */
   readonly reachableUrl: () => string;
+  /** A host beyond the machine; its name server is the one that the engine asks. */
+  readonly outside: () => Outside;
   /** What using up memory or processes ends: the one process, or the sandbox with all of them. */
   readonly limitsEnd: "process" | "sandbox";
 }
@@ -69,10 +72,13 @@ export class Bench {
     });
   }
 
-  async sandbox(checkpoint?: Checkpoint, limits: { memoryMB?: number; cpuCount?: number } = {}): Promise<string> {
+  async sandbox(
+    checkpoint?: Checkpoint,
+    wishes: Partial<Pick<SandboxSpec, "memoryMB" | "cpuCount" | "network">> = {},
+  ): Promise<string> {
     this.count += 1;
     const id = `sb-suite-${process.pid}-${this.count}`;
-    const spec = { id, checkpoint: checkpoint ?? (await this.build([])), memoryMB: 512, cpuCount: 1, ...limits };
+    const spec = { id, checkpoint: checkpoint ?? (await this.build([])), memoryMB: 512, cpuCount: 1, ...wishes };
     await this.engine.createSandbox(spec, this.signal);
     return id;
   }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { slotAddresses } from "../../../src/engines/local/network";
+import { slotAddresses } from "../../../src/engines/local/network-slots";
 
 test.each([
   [1, "10.213.0.5", "10.213.0.6"],

@@ -1,0 +1,87 @@
+import { join } from "node:path";
+import { z } from "zod";
+import type { NetworkPolicy } from "../engine";
+import { type AllowList, toAllowList } from "./allow-list";
+import { runCommand } from "./command";
+import { HOST_ADDRESS, LINK_PREFIX, SLOTS_DIR } from "./firewall";
+import { createNameServer } from "./name-server";
+import { admitNamed, confine, NAMED_SECONDS, unconfine } from "./network-reach";
+import { type SlotClaim, slotAddresses } from "./network-slots";
+import { readRecordFile, writeRecordFile } from "./record-file";
+
+/** What a container gets to know of its network: its own address, and `/etc/resolv.conf` where it is not the host's. */
+export interface InsideView {
+  readonly address: string;
+  readonly resolvConf: string | null;
+}
+
+/** Holds networks to policies. What is needed to do so again, or to undo it, lies in the network's slot. */
+export interface NetworkPolicies {
+  /**
+   * Holds a network that nobody uses yet to a policy, and says what follows inside; where this fails, {@link lift} undoes
+   * what was reached.
+   *
+   * @throws invalid_input for a destination that is none
+   */
+  apply(claim: SlotClaim, policy: NetworkPolicy): Promise<InsideView>;
+  /** Does it again, for a network that is in use since before this engine started. */
+  renew(slot: number): Promise<void>;
+  /** Undoes it, once the network's link is gone; where there is nothing to undo, that is fine. */
+  lift(slot: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+const recordSchema = z.object({ slot: z.int(), claim: z.string(), allow: z.array(z.string()) });
+
+/** @param resolvers see {@link createNameServer} */
+export function createNetworkPolicies(resolvers?: readonly string[]): NetworkPolicies {
+  const names = createNameServer(resolvers);
+  const hold = async (claim: SlotClaim, list: AllowList) => {
+    await confine(claim, list.blocks, await names.port());
+    names.serve(slotAddresses(claim.slot).inside, { allowsName: list.allowsName, admit: createAdmission(claim) });
+  };
+  return {
+    async apply({ slot, claim }, policy) {
+      const address = slotAddresses(slot).inside;
+      if (policy === "egress") return { address, resolvConf: null };
+      if (policy === "none") {
+        await runCommand("ip", ["link", "del", `${LINK_PREFIX}${slot}`]);
+        return { address: LOOPBACK, resolvConf: NO_RESOLVER };
+      }
+      const list = toAllowList(policy.allow);
+      await writeRecordFile(recordFile(slot), { slot, claim, allow: policy.allow });
+      await hold({ slot, claim }, list);
+      return { address, resolvConf: `nameserver ${HOST_ADDRESS}\n` };
+    },
+    async renew(slot) {
+      const record = await readRecordFile(recordFile(slot), recordSchema);
+      if (record) await hold(record, toAllowList(record.allow));
+    },
+    async lift(slot) {
+      names.forget(slotAddresses(slot).inside);
+      const record = await readRecordFile(recordFile(slot), recordSchema);
+      if (record) await unconfine(record);
+    },
+    close: () => names.close(),
+  };
+}
+
+/** Of hosts that know their own name and no network. */
+const LOOPBACK = "127.0.1.1";
+/** Programs then ask their own loopback, which refuses at once. */
+const NO_RESOLVER = "# This sandbox has no network.\n";
+const recordFile = (slot: number) => join(SLOTS_DIR, String(slot), "policy.json");
+
+/** Addresses are told again and again; the firewall hears of one once in a quarter of the time that it keeps it. */
+function createAdmission(claim: SlotClaim): (addresses: readonly string[]) => Promise<void> {
+  const renewMs = (NAMED_SECONDS * 1000) / 4;
+  const admittedAt = new Map<string, number>();
+  return async (addresses) => {
+    const now = Date.now();
+    for (const [address, at] of admittedAt) if (now - at > renewMs) admittedAt.delete(address);
+    const news = addresses.filter((address) => !admittedAt.has(address));
+    if (news.length === 0) return;
+    await admitNamed(claim, news);
+    for (const address of news) admittedAt.set(address, now);
+  };
+}

@@ -1,0 +1,104 @@
+import { runCommand } from "./command";
+import { HOST_ADDRESS, LINK_PREFIX, REACH_TABLE } from "./firewall";
+import type { SlotClaim } from "./network-slots";
+
+/**
+ * The firewall of one sandbox that reaches certain destinations only: nftables rules that its packets come to by the name
+ * of its link, in one look-up however many sandboxes there are. Where a packet goes is judged before the host translates
+ * it. A connection is judged packet by packet and not by what the kernel remembers of it: addresses of sandboxes come
+ * around again, and memory outlives them.
+ *
+ * Each call is one transaction and states everything, also what all sandboxes share: it holds whatever was there before.
+ */
+
+/**
+ * How long an address that a name stood for is within reach after it was last told or used. Longer than any answer may
+ * be kept, so that whoever was told an address can go there.
+ */
+export const NAMED_SECONDS = 3600;
+/** Addresses of names at one time. */
+const MAX_NAMED = 4096;
+
+/** Confines a sandbox to these addresses and blocks, and to names that are told at `port` of the host's address. */
+export async function confine(claim: SlotClaim, blocks: readonly string[], port: number): Promise<void> {
+  await transact([...sharedRules(), ...ownRules(claim, blocks, port)]);
+}
+
+/** Lets a confined sandbox reach addresses that a name stands for, for {@link NAMED_SECONDS} from now. */
+export async function admitNamed(claim: SlotClaim, addresses: readonly string[]): Promise<void> {
+  const elements = `element ${REACH_TABLE} ${objects(claim).named} { ${addresses.join(", ")} }`;
+  // Older kernels leave the time of an element that is there as it is.
+  await transact([`add ${elements}`, `delete ${elements}`, `add ${elements}`]);
+}
+
+/** Removes all rules of a sandbox; where they are gone already, that is fine. */
+export async function unconfine(claim: SlotClaim): Promise<void> {
+  const { link, rules, lookup, blocks, named } = objects(claim);
+  await transact([
+    // Stated first, because what is not there cannot be deleted; the port is never asked.
+    ...sharedRules(),
+    ...ownRules(claim, [], 53),
+    `delete element ${REACH_TABLE} confined { "${link}" }`,
+    `delete element ${REACH_TABLE} lookups { "${link}" }`,
+    ...[rules, lookup].map((chain) => `delete chain ${REACH_TABLE} ${chain}`),
+    ...[blocks, named].map((set) => `delete set ${REACH_TABLE} ${set}`),
+  ]);
+}
+
+/** Named by the claim, too: what is still on its way for one sandbox must not reach the next in the same slot. */
+function objects({ slot, claim }: SlotClaim) {
+  const id = `${slot}_${claim}`;
+  return {
+    link: `${LINK_PREFIX}${slot}`,
+    rules: `to_${id}`,
+    lookup: `ask_${id}`,
+    blocks: `at_${id}`,
+    named: `by_${id}`,
+  };
+}
+
+function sharedRules(): string[] {
+  const [reach, lookup] = [`${REACH_TABLE} reach`, `${REACH_TABLE} lookup`];
+  return [
+    `add table ${REACH_TABLE}`,
+    `add map ${REACH_TABLE} confined { type ifname : verdict; }`,
+    `add map ${REACH_TABLE} lookups { type ifname : verdict; }`,
+    `add chain ${reach} { type filter hook prerouting priority mangle; policy accept; }`,
+    `flush chain ${reach}`,
+    `add rule ${reach} iifname vmap @confined`,
+    `add chain ${lookup} { type nat hook prerouting priority dstnat; policy accept; }`,
+    `flush chain ${lookup}`,
+    `add rule ${lookup} iifname vmap @lookups`,
+  ];
+}
+
+function ownRules(claim: SlotClaim, allowed: readonly string[], port: number): string[] {
+  const { link, rules, lookup, blocks, named } = objects(claim);
+  const rule = (text: string) => `add rule ${REACH_TABLE} ${rules} ${text}`;
+  const question = `ip daddr ${HOST_ADDRESS} udp dport 53`;
+  return [
+    `add set ${REACH_TABLE} ${blocks} { type ipv4_addr; flags interval; auto-merge; }`,
+    `flush set ${REACH_TABLE} ${blocks}`,
+    ...(allowed.length > 0 ? [`add element ${REACH_TABLE} ${blocks} { ${allowed.join(", ")} }`] : []),
+    // Not flushed: a sandbox that runs keeps the addresses it was told.
+    `add set ${REACH_TABLE} ${named} { type ipv4_addr; size ${MAX_NAMED}; flags dynamic,timeout; timeout ${NAMED_SECONDS}s; }`,
+    `add chain ${REACH_TABLE} ${rules}`,
+    `flush chain ${REACH_TABLE} ${rules}`,
+    // Answers to whoever came from outside, which is the host itself.
+    rule("ct direction reply accept"),
+    rule(`${question} accept`),
+    rule(`ip daddr @${blocks} accept`),
+    rule(`ip daddr @${named} update @${named} { ip daddr } accept`),
+    rule("meta l4proto tcp reject with tcp reset"),
+    rule("reject with icmpx type port-unreachable"),
+    `add chain ${REACH_TABLE} ${lookup}`,
+    `flush chain ${REACH_TABLE} ${lookup}`,
+    `add rule ${REACH_TABLE} ${lookup} ${question} dnat ip to ${HOST_ADDRESS}:${port}`,
+    `add element ${REACH_TABLE} confined { "${link}" : jump ${rules} }`,
+    `add element ${REACH_TABLE} lookups { "${link}" : jump ${lookup} }`,
+  ];
+}
+
+async function transact(commands: readonly string[]): Promise<void> {
+  await runCommand("nft", ["-f", "-"], { input: `${commands.join("\n")}\n` });
+}

@@ -1,0 +1,213 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import type { NetworkPolicy } from "../../../src/engines/engine";
+import { OUTSIDE_PORT } from "../../fixtures/outside";
+import { Bench, type EngineUnderTest } from "./engine-under-test";
+
+/** A sandbox reaches what its policy says and nothing else, and learns of the rest at once. */
+export function networkLaws(under: EngineUnderTest): void {
+  describe("networks", () => {
+    let bench: Bench;
+    let made: string[] = [];
+    beforeAll(async () => {
+      bench = new Bench(under);
+      await bench.start();
+    });
+    afterEach(async () => {
+      for (const id of made.splice(0)) await bench.engine.destroySandbox(id);
+    });
+    afterAll(async () => bench.engine.stop());
+    const sandbox = async (network?: NetworkPolicy) => {
+      const id = await bench.sandbox(undefined, network === undefined ? {} : { network });
+      made = [...made, id];
+      return id;
+    };
+    const places = () => {
+      const { addresses, block } = under.outside();
+      const [first, second] = addresses;
+      const host = under.reachableUrl();
+      return { first, second, block, host };
+    };
+    type Places = ReturnType<typeof places>;
+    const at = (host: string) => `http://${host}:${OUTSIDE_PORT}/`;
+
+    interface Case {
+      readonly name: string;
+      readonly network: (at: Places) => NetworkPolicy;
+      readonly reaches: (at: Places) => string[];
+      readonly refuses: (at: Places) => string[];
+    }
+
+    const cases: readonly Case[] = [
+      {
+        name: "none reaches nothing but itself",
+        network: () => "none",
+        reaches: () => ["itself"],
+        refuses: ({ first, host }) => [at(first), host, at("first.test"), `ask ${first}`, "ask 10.213.0.1"],
+      },
+      {
+        name: "egress reaches what the host reaches",
+        network: () => "egress",
+        reaches: ({ first, second, host }) => ["itself", at(first), at(second), host, `ask ${second}`],
+        refuses: () => [],
+      },
+      {
+        name: "an address, and neither a second one, nor names, nor the host",
+        network: ({ first }) => ({ allow: [first] }),
+        reaches: ({ first }) => ["itself", at(first), `ask ${first}`],
+        refuses: ({ second, host }) => [at(second), `ask ${second}`, host, at("first.test"), at("second.test")],
+      },
+      {
+        name: "a block, and not the address beyond it",
+        network: ({ block }) => ({ allow: [block, block.replace("/30", "/32")] }),
+        reaches: ({ first }) => [at(first)],
+        refuses: ({ second }) => [at(second)],
+      },
+      {
+        name: "a name, once it was asked for, and no other name or address",
+        network: () => ({ allow: ["first.test"] }),
+        reaches: ({ first }) => [at("first.test"), at("FIRST.test."), at(first)],
+        refuses: ({ second, host }) => {
+          const names = ["second.test", "below.first.test", "nofirst.test", "first.test.evil.test"];
+          return [at(second), `ask ${second}`, host, ...names.map(at)];
+        },
+      },
+      {
+        name: "names below a name, and not that name itself",
+        network: () => ({ allow: ["*.first.test"] }),
+        reaches: () => [at("below.first.test")],
+        refuses: () => [at("first.test"), at("unknown.first.test"), at("second.test")],
+      },
+      {
+        name: "names without an address, or with addresses that no name stands for",
+        network: () => ({ allow: ["inward.test", "unknown.test"] }),
+        reaches: () => [],
+        refuses: () => [at("inward.test"), at("unknown.test")],
+      },
+      {
+        name: "an address of the host",
+        network: () => ({ allow: ["10.213.0.1"] }),
+        reaches: ({ host }) => [host],
+        refuses: ({ first }) => [at(first)],
+      },
+    ];
+
+    test.each(cases)("$name", async ({ network, reaches, refuses }) => {
+      const id = await sandbox(network(places()));
+      const [open, closed] = [reaches(places()), refuses(places())];
+      // Before and after: what was reached opens nothing else.
+      const outcome = await probe(bench, id, [...closed, ...open, ...closed]);
+      for (const place of open) expect(outcome.filter((one) => one.place === place)).toMatchObject([{ reached: true }]);
+      for (const place of closed) {
+        for (const one of outcome.filter((other) => other.place === place)) {
+          expect(one).toMatchObject({ reached: false });
+          expect(one.seconds, `${place}: ${one.said}`).toBeLessThan(2);
+        }
+      }
+    });
+
+    test("an address that a name stands for is out of reach until somebody asks for the name", async () => {
+      const id = await sandbox({ allow: ["first.test"] });
+      const { first } = places();
+      const outcome = await probe(bench, id, [at(first), at("first.test"), at(first)]);
+      expect(outcome.map(({ reached }) => reached)).toEqual([false, true, true]);
+    });
+
+    test("who asks only for what is not allowed is not heard outside", async () => {
+      const id = await sandbox({ allow: ["first.test"] });
+      const before = under.outside().asked().length;
+      await probe(bench, id, [at("secret.second.test"), at("below.first.test"), at("first.test")]);
+      expect(new Set(under.outside().asked().slice(before))).toEqual(new Set(["first.test"]));
+    });
+
+    test("many addresses and servers that do not answer hold nobody up for long", async () => {
+      const id = await sandbox({ allow: ["many.test", "lame.test", "first.test"] });
+      const [many, lame] = await probe(bench, id, [at("many.test"), at("lame.test")]);
+      expect(many).toMatchObject({ reached: true });
+      expect(lame).toMatchObject({ reached: false });
+      expect(lame?.seconds).toBeLessThan(20);
+    });
+
+    test("no other sandbox, even where its address is on the list", async () => {
+      const [server, one] = [await sandbox(), await sandbox({ allow: ["0.0.0.0/0"] })];
+      await bench.sh(server, "python3 -m http.server 8000 >/dev/null 2>&1 & sleep 1");
+      const address = (await bench.sh(server, "tail -1 /etc/hosts | cut -f1")).stdout.trim();
+      const outcome = await probe(bench, one, [at(address), at(places().first)]);
+      expect(outcome.map(({ reached }) => reached)).toEqual([false, true]);
+    });
+
+    test("what one was allowed, the next one in its place is not", async () => {
+      const { first, second } = places();
+      for (const allowed of [first, second, first]) {
+        const id = await sandbox({ allow: [allowed] });
+        const outcome = await probe(bench, id, [at(first), at(second)]);
+        expect(outcome.map(({ reached }) => reached)).toEqual([allowed === first, allowed === second]);
+        await bench.engine.destroySandbox(id);
+      }
+      const free = await sandbox();
+      expect(await probe(bench, free, [at(first), at(second)])).toMatchObject([{ reached: true }, { reached: true }]);
+    });
+
+    test.each(["192.0.2.256", "192.0.2.0/33", "*", "*.*.test", "a b", "2001:db8::1", "10.0.0.0/8; drop"])(
+      "%j is no destination, and leaves nothing",
+      async (destination) => {
+        const made = sandbox({ allow: ["first.test", destination] });
+        await expect(made).rejects.toMatchObject({
+          code: "invalid_input",
+          message: expect.stringContaining(destination),
+        });
+        expect(under.holdings().filter((line) => line.startsWith("rules "))).toEqual([]);
+      },
+    );
+
+    test("a restart of the engine changes nothing", async () => {
+      const [none, named] = [await sandbox("none"), await sandbox({ allow: ["first.test", "second.test"] })];
+      const { first } = places();
+      expect(await probe(bench, named, [at("first.test")])).toMatchObject([{ reached: true }]);
+      await bench.engine.stop();
+      await bench.restart([none, named]);
+      const outcome = await probe(bench, named, [
+        at(first),
+        at("second.test"),
+        at("below.first.test"),
+        under.reachableUrl(),
+      ]);
+      expect(outcome.map(({ reached }) => reached)).toEqual([true, true, false, false]);
+      expect(await probe(bench, none, [at(first)])).toMatchObject([{ reached: false }]);
+    });
+  });
+}
+
+interface Probed {
+  readonly place: string;
+  readonly reached: boolean;
+  readonly said: string;
+  readonly seconds: number;
+}
+
+/** Tries places from inside, one after another: a URL, `ask ADDRESS` for a question to its UDP port 53, `itself`. */
+async function probe(bench: Bench, id: string, places: readonly string[]): Promise<Probed[]> {
+  const { stdout, stderr } = await bench.run(id, ["python3", "-c", PROBE, ...places], { timeoutMs: 120_000 });
+  expect(stderr).toBe("");
+  return JSON.parse(stdout) as Probed[];
+}
+
+const PROBE = `
+import json, socket, sys, time, urllib.request
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+def attempt(place):
+  if place == "itself":
+    with socket.create_server(("127.0.0.1", 0)) as server:
+      return socket.create_connection(server.getsockname(), 3).close()
+  if not place.startswith("ask "): return opener.open(place, timeout=3).read()
+  with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+    asking.settimeout(3)
+    asking.connect((place[4:], 53))
+    asking.send(b"any question")
+    return asking.recv(100)
+outcome = []
+for place in sys.argv[1:]:
+  start = time.monotonic()
+  try: attempt(place); reached, said = True, ""
+  except OSError as error: reached, said = False, str(error)
+  outcome.append({"place": place, "reached": reached, "said": said, "seconds": time.monotonic() - start})
+print(json.dumps(outcome))`;
