@@ -30,7 +30,15 @@ function withoutLog(error: unknown, message: string): string {
 function findHint(error: unknown, message: string): string | undefined {
   if (!isOpenComputerError(error)) return HINTS.internal;
   if (typeof error.details["hint"] === "string") return error.details["hint"];
-  return message.includes("pulumi-opencomputer ") ? undefined : HINTS[error.code];
+  if (message.includes("pulumi-opencomputer ")) return undefined;
+  return (error.code === "not_found" && hintMissing(message)) || HINTS[error.code];
+}
+
+/** What `ls` does not show is elsewhere. */
+function hintMissing(message: string): string | undefined {
+  if (message.startsWith("build not found: ")) return "see what there is with: pulumi-opencomputer ls --builds";
+  const name = /^snapshot not found: ([^@:\s]+)[@:]/.exec(message)?.[1];
+  return name && `see its versions with: pulumi-opencomputer versions ${name}`;
 }
 
 function stacks(error: unknown): string[] {

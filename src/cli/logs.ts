@@ -6,8 +6,8 @@ import { formatBuildLog } from "./build-log";
 import { requireServer, type Terminal } from "./terminal";
 
 const HELP = `
-Follows the build until it is over; exit code 1 where it failed. Looking on by a build's id holds nothing: a build that
-nobody else waits for is cancelled. Ids are in: pulumi-opencomputer ls --builds
+Follows the build until it is over; exit code 1 where it failed. A name means the build that runs for it, else that of
+its current version; others go by their ids, which are in: pulumi-opencomputer ls --builds
 
 Examples:
   $ pulumi-opencomputer logs agent

@@ -86,7 +86,10 @@ describe("one version", () => {
     const { exitCode, stderr } = await run(["promote", "agent@9"], {
       "POST /api/snapshots/agent%409/promote": NOT_FOUND,
     });
-    expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: expect.stringMatching(/@9\nhint: see what there is/) });
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 1,
+      stderr: expect.stringMatching(/@9\nhint: see its versions with: pulumi-opencomputer versions agent\n$/),
+    });
   });
 });
 

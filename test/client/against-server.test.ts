@@ -91,6 +91,35 @@ describe("a snapshot", () => {
   });
 });
 
+describe("a build", () => {
+  it("is listed while it runs, and its log can be looked into, followed, and read again", async () => {
+    const image = Image.base().runCommands("print hello", "wait x", "print bye").resolve();
+    const lines: string[] = [];
+    const onBuildLog = ({ message }: BuildLogEvent) => lines.push(message);
+    const created = api.createSnapshot({ name: "a", image }, { onBuildLog });
+    await expect.poll(() => lines).toContain("hello");
+    const [build] = await api.listBuilds();
+    const id = build?.id ?? "";
+    expect(build).toMatchObject({ name: "a", status: "running", contentHash: image.contentHash });
+    expect(await api.followBuildLog(id, { follow: false })).toEqual(build);
+
+    const rest: string[] = [];
+    const followed = api.followBuildLog(id, { from: 1, onBuildLog: ({ message }) => rest.push(message) });
+    await expect.poll(() => rest).toContain("hello");
+    engine.release("x");
+    await created;
+    expect(await followed).toMatchObject({ id, status: "succeeded", finishedAt: expect.any(String) });
+    expect(rest).toEqual(lines.slice(1));
+    const again: string[] = [];
+    await api.followBuildLog(id, { onBuildLog: ({ message }) => again.push(message) });
+    expect(again).toEqual(lines);
+  });
+
+  it("that is not there is not found", async () => {
+    await expect(api.followBuildLog("nope")).rejects.toMatchObject({ code: "not_found" });
+  });
+});
+
 describe("a sandbox", () => {
   it("lives from create to kill", async () => {
     await new Snapshots(where).create({ name: "a", image: Image.base().env({ A: "1" }).workdir("/w") });
@@ -106,6 +135,26 @@ describe("a sandbox", () => {
     await sandbox.kill();
     expect(await sandbox.isRunning()).toBe(false);
     await expect(sandbox.exec.run("echo")).rejects.toMatchObject({ code: expect.stringMatching(/gone|not_found/) });
+  });
+
+  it("has the network and the tags that were asked for, and is found by them", async () => {
+    const network = { allow: ["pypi.org"] };
+    await using sandbox = await Sandbox.create({ ...where, network, tags: { team: "core" } });
+    await using other = await Sandbox.create({ ...where, network: "none" });
+    expect(await api.getSandbox(sandbox.id)).toMatchObject({ network, tags: { team: "core" } });
+    expect([...engine.sandboxes.values()].map(({ spec }) => spec.network)).toEqual([network, "none"]);
+    await other.setTags({ team: "core", stage: "dev" });
+    const ids = async (tags: Record<string, string>) => (await api.listSandboxes({ tags })).map((one) => one.sandboxID);
+    expect([await ids({ team: "core" }), await ids({ stage: "dev" })]).toEqual([[other.id, sandbox.id], [other.id]]);
+  });
+
+  it("of an owner is created once, and after its end anew", async () => {
+    const create = () => api.createSandbox({ owner: "urn", timeout: 60 });
+    const [first, second] = await Promise.all([create(), create()]);
+    expect(second.sandboxID).toBe(first.sandboxID);
+    await api.killSandbox(first.sandboxID);
+    expect((await create()).sandboxID).not.toBe(first.sandboxID);
+    expect(await api.listSandboxes()).toMatchObject([{ owner: "urn" }]);
   });
 
   it("takes and gives bytes as they are", async () => {
