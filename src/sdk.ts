@@ -1,5 +1,13 @@
 /** The SDK: images, snapshots and sandboxes for programs. It needs no Pulumi. */
-export type { FileInfo as EntryInfo, NetworkPolicy, SandboxInfo, SnapshotInfo } from "./api/records";
+export type { SnapshotChange } from "./api/contract";
+export type {
+  FileInfo as EntryInfo,
+  NetworkPolicy,
+  Retention,
+  SandboxInfo,
+  SnapshotInfo,
+  SnapshotUsage,
+} from "./api/records";
 export { type ErrorCode, isOpenComputerError, OpenComputerError, type Problem } from "./errors";
 export { Image } from "./image/image";
 export type { ImageManifest } from "./image/image-manifest";
@@ -10,4 +18,4 @@ export { type Exec, ExecTimeoutError, type ProcessResult, type RunOpts } from ".
 export type { Filesystem } from "./sdk/filesystem";
 export { Sandbox } from "./sdk/sandbox";
 export type { SandboxOpts } from "./sdk/sandbox-opts";
-export { type CreateSnapshotOpts, Snapshots, type WaitForReadyOpts } from "./sdk/snapshots";
+export { type CreateSnapshotOpts, type ListSnapshotsOpts, Snapshots, type WaitForReadyOpts } from "./sdk/snapshots";

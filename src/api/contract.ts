@@ -171,8 +171,8 @@ export interface CreateSnapshotRequest {
   readonly labels?: Readonly<Record<string, string>>;
   readonly retention?: Retention;
   /**
-   * Ours: kept with the name, so that an asker whose answer was lost recognises its own. A name that has another owner is
-   * a conflict, also with `ifExists: "version"`; without one here, anybody's name gets the version. At most 256 characters.
+   * Ours: kept with the name, so that an asker whose answer was lost recognises its own. With `ifExists: "version"` the
+   * name becomes this owner's. At most 256 characters.
    */
   readonly owner?: string;
 }

@@ -28,7 +28,7 @@ export interface SnapshotInfo {
   /** Labels of the name, the same for all its versions. */
   readonly labels?: Readonly<Record<string, string>>;
   readonly retention?: Retention;
-  /** Who asked for the name first, in the asker's own words; `createSnapshot` compares it. */
+  /** Who asked for the name, in the asker's own words: the last one that said so. */
   readonly owner?: string;
 }
 

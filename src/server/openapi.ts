@@ -77,7 +77,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
     answer: z.array(snapshotInfoSchema),
   }),
   e("get", "/snapshots/{ref}", "A version: name, name@3, name@HASH, name:tag", 200, { answer: snapshotInfoSchema }),
-  e("patch", "/snapshots/{name}", "Change labels or retention", 200, {
+  e("patch", "/snapshots/{ref}", "Change labels or retention of a name", 200, {
     body: snapshotChangeSchema,
     answer: snapshotInfoSchema,
   }),
@@ -88,7 +88,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   e("put", "/snapshots/{ref}/tags/{tag}", "Give a version a tag, or move it there", 200, {
     answer: snapshotInfoSchema,
   }),
-  e("delete", "/snapshots/{name}/tags/{tag}", "Take a tag away", 204),
+  e("delete", "/snapshots/{ref}/tags/{tag}", "Take a tag of a name away", 204),
   e("get", "/snapshots/{ref}/log", "The build's log, past and live", 200, {
     answer: snapshotInfoSchema,
     events: true,

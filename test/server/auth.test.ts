@@ -14,11 +14,18 @@ async function callsOnThingsOfA() {
   const { sandboxID } = await bodyOf(await server.request("POST", "/api/sandboxes", { json: {} }));
   const start = { json: { cmd: "sleep 1500" } };
   const { execId } = await bodyOf(await server.request("POST", `/api/sandboxes/${sandboxID}/exec/run-async`, start));
-  const values: Readonly<Record<string, unknown>> = { name: "mine", id: sandboxID, execId, digest: "sha256:0" };
+  const values: Readonly<Record<string, unknown>> = {
+    name: "mine",
+    ref: "mine",
+    tag: "t",
+    id: sandboxID,
+    execId,
+    digest: "sha256:0",
+  };
   return ENDPOINTS.map(({ method, path }) => ({
     method: method.toUpperCase(),
     path: `/api${path.replace(/\{(\w+)\}/g, (_, name: string) => String(values[name]))}`,
-    ofOne: path.includes("{id}") || path.includes("{name}"),
+    ofOne: /\{(id|name|ref)\}/.test(path),
   }));
 }
 
@@ -56,10 +63,11 @@ describe("keys", () => {
 
 describe("organisations", () => {
   it("do not find each other's things by any endpoint", async () => {
-    const body = JSON.stringify({ cmd: "pwd", timeout: 5 });
+    const command = JSON.stringify({ cmd: "pwd", timeout: 5 });
     const headers = { "Content-Type": "application/json" };
     for (const { method, path, ofOne } of await callsOnThingsOfA()) {
       if (!ofOne) continue;
+      const body = /\/(exec|timeout)/.test(path) ? command : "{}";
       const init = method === "GET" ? {} : { body, headers };
       const target = path.includes("/files") ? `${path}?path=/a` : path;
       const answer = await server.request(method, target, { key: server.keys.b, ...init });

@@ -1,15 +1,16 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import SqliteDatabase from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { digestOf } from "../../src/image/hash";
 import type { ImageManifest } from "../../src/image/image-manifest";
 import { toDirContent } from "../../src/image/tree";
 import { blobPath } from "../../src/server/store/blob-path";
 import { openSqliteStore } from "../../src/server/store/sqlite-store";
-import type { OrgStore, SnapshotRow, Store } from "../../src/server/store/store";
+import type { OrgStore, Store } from "../../src/server/store/store";
+import { makeOldHome, oldSnapshot } from "./old-home";
 import { sandboxRow } from "./sandbox-row";
+import { checkpointRow, publish, wishFor } from "./snapshot-wish";
 
 let home: string;
 let store: Store;
@@ -39,26 +40,25 @@ const touch = (of: OrgStore, ...digests: string[]) =>
     1,
   );
 const left = async (of = org) => (await of.findBlobs(["d1", "d2", "tree"])).map((row) => row.digest).sort();
-const snapshot = (contentHash: string, manifest: ImageManifest = { base: "base", steps: [] }): SnapshotRow => ({
-  ...{ id: `id-${contentHash}`, name: contentHash, status: "failed", contentHash, manifest, checkpointId: null },
-  ...{ buildId: null, error: null, createdAt: 1, lastUsedAt: null },
-});
 const build = (contentHash: string) => ({
   ...{ id: `build-${contentHash}`, contentHash, name: null, status: "running" as const, error: null, logPath: "/log" },
   ...{ startedAt: 1, finishedAt: null },
 });
-const checkpoint = (contentHash: string) => ({
-  ...{ id: `c-${contentHash}`, contentHash, baseDigest: "base", buildId: "b", createdAt: 1 },
-  checkpoint: { layers: [], env: {}, workdir: null },
-});
-
 describe("the bytes of an accepted image", () => {
   it.each<[string, () => Promise<unknown>, () => Promise<unknown>]>([
-    ["a snapshot", () => org.insertSnapshot(snapshot("h")), () => org.deleteSnapshot("h")],
+    [
+      "a version of a snapshot, current or not",
+      async () => {
+        for (const hash of ["h", "next"]) await publish(org, wishFor("s", hash));
+        await store.dropUnneeded();
+      },
+      () => org.snapshots.deleteName("s"),
+    ],
+    ["a version that is being made", () => org.snapshots.reserve(wishFor("s"), 1), () => org.snapshots.deleteName("s")],
     [
       "a cached image",
       async () => {
-        await org.saveImage({ base: "base", steps: [] }, checkpoint("h"));
+        await org.saveImage({ base: "base", steps: [] }, checkpointRow("c-h", "h"));
         await org.insertSandbox(sandboxRow("sb", { checkpointId: "c-h" }));
       },
       () => org.deleteSandbox("sb"),
@@ -96,9 +96,10 @@ describe("the bytes of an accepted image", () => {
     for (const one of [org, other]) await touch(one, "d1");
     for (const hash of ["h1", "h2"]) {
       await org.referToBlobs(image(hash, "d1"), 1);
-      await org.insertSnapshot(snapshot(hash));
+      await publish(org, wishFor(hash, hash));
     }
-    await org.deleteSnapshot("h1");
+    await org.snapshots.deleteName("h1");
+    await store.dropUnneeded();
     await store.dropBlobs(LATER);
     expect([await left(), await left(other)]).toEqual([["d1"], []]);
   });
@@ -123,20 +124,14 @@ describe("a home of the version before", () => {
     await mkdir(dirname(path), { recursive: true });
     await writeFile(path, tree?.bytes ?? "");
     const needed = [...entries.map((entry) => entry.digest), tree?.digest ?? "", lost, digestOf("single")];
-    await touch(org, ...needed, digestOf("unneeded"));
-    await org.insertSnapshot(snapshot("h", manifest));
-    await makeOlder();
+    await store.close();
+    await rm(join(home, "server.db"));
+    await makeOldHome(join(home, "server.db"), "0001_first", {
+      snapshots: [oldSnapshot("h", { manifest: JSON.stringify(manifest) })],
+      blobs: [...needed, digestOf("unneeded")].map((digest) => ({ org_id: "a", digest, size_bytes: 1, touched_at: 1 })),
+    });
     await reopen();
     await store.dropBlobs(LATER);
     expect(await store.listBlobs()).toEqual(new Set(needed));
   });
 });
-
-/** Takes away what the migration made, as if it had never run. */
-async function makeOlder(): Promise<void> {
-  await store.close();
-  const raw = new SqliteDatabase(join(home, "server.db"));
-  raw.exec("drop table blob_references; drop table accepted_images");
-  raw.exec("delete from kysely_migration where name = '0002_blob_references'");
-  raw.close();
-}

@@ -125,8 +125,7 @@ describe("after a crash", () => {
     const what = { contentHash: "h", error: null };
     const build = { ...what, id: "b", name: "t", status: "running", logPath: join(home, "b"), startedAt: 1 } as const;
     await org.insertBuild({ ...build, finishedAt: null });
-    const row = { ...what, id: "s", name: "t", status: "building", manifest: image("print a"), createdAt: 1 } as const;
-    await org.insertSnapshot({ ...row, checkpointId: null, buildId: null, lastUsedAt: null });
+    await org.snapshots.reserve({ name: "t", isNew: true, contentHash: "h", manifest: image("print a") }, 1);
     await org.insertSandbox(sandboxRow("sb-1", { status: "creating" }));
     await store.close();
 

@@ -4,8 +4,9 @@ import { join } from "node:path";
 import SqliteDatabase from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openSqliteStore } from "../../src/server/store/sqlite-store";
-import type { CheckpointRow, OrgStore, SnapshotRow, Store } from "../../src/server/store/store";
+import type { OrgStore, Store } from "../../src/server/store/store";
 import { sandboxRow as sandbox } from "./sandbox-row";
+import { checkpointRow as checkpoint, currentOf, MANIFEST as manifest, publish, wishFor } from "./snapshot-wish";
 
 let dir: string;
 let store: Store;
@@ -22,15 +23,6 @@ afterEach(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-const manifest = { base: "base" as const, steps: [{ type: "workdir" as const, args: { path: "/w" } }] };
-const checkpoint = (id: string, contentHash = "h"): CheckpointRow => ({
-  ...{ id, contentHash, baseDigest: "base", buildId: `build-${id}`, createdAt: 1 },
-  checkpoint: { layers: ["l"], env: { A: 'q"\n' }, workdir: "/w" },
-});
-const snapshot = (name: string, more: Partial<SnapshotRow> = {}): SnapshotRow => ({
-  ...{ id: `id-${name}`, name, status: "ready", contentHash: "h", manifest, checkpointId: null, buildId: null },
-  ...{ error: null, createdAt: 1, lastUsedAt: null, ...more },
-});
 const build = (id: string, startedAt = 1) => ({
   ...{ id, contentHash: "h", name: "n", status: "running" as const, error: null, logPath: `/log/${id}` },
   ...{ startedAt, finishedAt: null },
@@ -40,22 +32,20 @@ it("gives back what it was given", async () => {
   await org.saveImage(manifest, checkpoint("c"));
   expect(await org.getCheckpoint("c")).toEqual(checkpoint("c"));
   expect(await org.getImage("h")).toMatchObject({ manifest, checkpointId: "c" });
-  await org.insertSnapshot(snapshot("s", { checkpointId: "c", error: { error: "e", code: "internal" } }));
-  expect(await org.getSnapshot("s")).toEqual(
-    snapshot("s", { checkpointId: "c", error: { error: "e", code: "internal" } }),
-  );
-  await org.insertSandbox(sandbox("sb"));
-  expect(await org.getSandbox("sb")).toEqual(sandbox("sb"));
+  const fields = { envs: { A: "1" }, tags: { t: "'" }, tagsUpdatedAt: 2, network: { allow: ["a.b"] }, owner: "o" };
+  await org.insertSandbox(sandbox("sb", fields));
+  expect(await org.getSandbox("sb")).toEqual(sandbox("sb", fields));
+  expect([await org.findSandboxOf("o"), await other.findSandboxOf("o")]).toEqual([sandbox("sb", fields), undefined]);
   await org.insertBuild(build("b1"));
   await org.finishBuild("b1", { status: "failed", error: { error: "e" }, finishedAt: 5 });
   expect(await org.getBuild("b1")).toMatchObject({ status: "failed", error: { error: "e" }, finishedAt: 5 });
 });
 
 it("keeps it over a restart", async () => {
-  await org.insertSnapshot(snapshot("s"));
+  const made = await publish(org, wishFor("s", "h", { labels: { a: "1" }, retention: { keepLast: 2 }, owner: "o" }));
   await store.close();
   store = await openSqliteStore(join(dir, "server.db"));
-  expect(await store.forOrg("a").getSnapshot("s")).toBeDefined();
+  expect(await currentOf(store.forOrg("a"), "s")).toEqual(made);
 });
 
 it("refuses a database of a newer version instead of guessing", async () => {
@@ -68,77 +58,72 @@ it("refuses a database of a newer version instead of guessing", async () => {
   store = await openSqliteStore(join(dir, "server.db"));
 });
 
-it("lets a name be once in an organisation", async () => {
-  await org.insertSnapshot(snapshot("s"));
-  await expect(org.insertSnapshot(snapshot("s", { id: "x" }))).rejects.toMatchObject({ code: "conflict" });
-  await other.insertSnapshot(snapshot("s", { id: "y" }));
-});
-
-it("changes only what a change names", async () => {
-  await org.insertSnapshot(snapshot("s", { error: { error: "e" }, lastUsedAt: 3 }));
-  expect(await org.updateSnapshot("id-s", { status: "failed" })).toBe(true);
-  expect(await org.getSnapshot("s")).toMatchObject({ status: "failed", error: { error: "e" }, lastUsedAt: 3 });
-  expect(await org.updateSnapshot("id-s", { error: null })).toBe(true);
-  expect((await org.getSnapshot("s"))?.error).toBeNull();
-  expect(await org.updateSnapshot("gone", { status: "ready" })).toBe(false);
-});
-
 it("hides every row from another organisation, and its changes do not reach them", async () => {
   await org.saveImage(manifest, checkpoint("c"));
-  await org.insertSnapshot(snapshot("s"));
+  const key = await publish(org, wishFor("s"));
+  await org.snapshots.tag(key, "t");
   await org.insertSandbox(sandbox("sb"));
   await org.insertBuild(build("b1"));
   await org.touchBlobs([{ digest: "d", sizeBytes: 1 }], 1);
   const seen = [
-    ...[await other.getCheckpoint("c"), await other.getImage("h"), await other.getSnapshot("s")],
+    ...[await other.getCheckpoint("c"), await other.getImage("h"), await currentOf(other, "s")],
     ...[await other.getSandbox("sb"), await other.getBuild("b1"), await other.latestBuildNamed("n")],
   ];
   expect(seen).toEqual(seen.map(() => undefined));
-  expect([await other.listSnapshots(), await other.listSandboxes(), await other.findBlobs(["d"])]).toEqual([
-    [],
-    [],
-    [],
-  ]);
+  const lists = [
+    ...[await other.snapshots.list({}), await other.snapshots.listVersions("s"), await other.snapshots.listUsers("s")],
+    ...[await other.listSandboxes(), await other.findBlobs(["d"])],
+  ];
+  expect(lists).toEqual(lists.map(() => []));
   await other.updateSandbox("sb", { status: "stopped" });
   await other.deleteSandbox("sb");
   await other.finishBuild("b1", { status: "failed", error: null, finishedAt: 1 });
-  expect([await other.deleteSnapshot("s"), await other.updateSnapshot("id-s", { status: "failed" })]).toEqual([
-    false,
-    false,
-  ]);
+  await other.snapshots.fail(key, { error: { error: "e" }, buildId: null });
+  await other.snapshots.noteUse(key, "c", 9);
+  const changes = [
+    ...[
+      await other.snapshots.promote(key, 9),
+      await other.snapshots.tag(key, "u"),
+      await other.snapshots.untag("s", "t"),
+    ],
+    await other.snapshots.change("s", { labels: { a: "b" } }),
+    ...[await other.snapshots.deleteName("s"), await other.snapshots.deleteVersion(key)],
+  ];
+  expect(changes).toEqual(changes.map(() => false));
   expect((await org.getSandbox("sb"))?.status).toBe("running");
   expect((await org.getBuild("b1"))?.status).toBe("running");
-  expect((await org.getSnapshot("s"))?.status).toBe("ready");
+  expect(await currentOf(org, "s")).toEqual({ ...key, tags: ["t"] });
 });
 
 it("settles what a crash interrupted", async () => {
   await org.insertBuild(build("b1"));
-  await org.insertSnapshot(snapshot("s", { status: "building" }));
+  await org.snapshots.reserve(wishFor("s"), 1);
   await org.insertSandbox(sandbox("sb", { status: "creating" }));
   await org.insertSandbox(sandbox("sb2"));
   const reason = { error: "the server stopped", code: "build_cancelled" } as const;
   expect(await store.settleInterrupted(reason, 9)).toEqual({ builds: 1, snapshots: 1, sandboxes: 1 });
   expect(await org.getBuild("b1")).toMatchObject({ status: "cancelled", error: reason, finishedAt: 9 });
-  expect(await org.getSnapshot("s")).toMatchObject({ status: "failed", error: reason });
+  expect(await currentOf(org, "s")).toMatchObject({ status: "failed", error: reason });
   expect(await org.getSandbox("sb")).toMatchObject({ status: "stopped", stoppedAt: 9 });
   expect(await org.getSandbox("sb2")).toMatchObject({ status: "running" });
   expect(await store.settleInterrupted(reason, 10)).toEqual({ builds: 0, snapshots: 0, sandboxes: 0 });
 });
 
 describe("dropping", () => {
-  it("takes images and checkpoints that neither a snapshot nor a live sandbox has", async () => {
+  it("takes images and checkpoints that neither a version of a snapshot nor a live sandbox has", async () => {
     for (const id of ["snap", "live", "dead", "none"]) await org.saveImage(manifest, checkpoint(id, `hash-${id}`));
-    await org.insertSnapshot(snapshot("s", { checkpointId: "snap" }));
+    await publish(org, wishFor("s", "hash-old", { retention: { keepLast: 1 } }));
+    await org.snapshots.publish(wishFor("s", "hash-snap"), { checkpointId: "snap", buildId: "b" }, 1);
     await org.insertSandbox(sandbox("sb1", { checkpointId: "live" }));
     await org.insertSandbox(sandbox("sb2", { checkpointId: "dead", status: "stopped", stoppedAt: 1 }));
     expect(await store.dropUnneeded()).toEqual({ images: 2, checkpoints: 2 });
-    expect((await store.listCheckpoints()).map((row) => row.id).sort()).toEqual(["live", "snap"]);
+    expect((await store.listCheckpoints()).map((row) => row.id).sort()).toEqual(["c-a-hash-old", "live", "snap"]);
   });
 
   it("takes a checkpoint that a newer build of the same image replaced", async () => {
     await org.saveImage(manifest, checkpoint("old"));
     await org.saveImage(manifest, checkpoint("new"));
-    await org.insertSnapshot(snapshot("s", { checkpointId: "new" }));
+    await org.snapshots.publish(wishFor("s"), { checkpointId: "new", buildId: "b" }, 1);
     expect(await store.dropUnneeded()).toEqual({ images: 0, checkpoints: 1 });
   });
 

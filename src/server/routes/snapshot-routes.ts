@@ -46,9 +46,9 @@ function addLifeRoutes(app: Hono<AppEnv>, parts: AppParts): void {
 
   app.get("/:ref", async (c) => c.json(toInfo(await snapshots.get(c.get("org"), c.req.param("ref")))));
 
-  app.patch("/:name", limitBody(SMALL_BODY_BYTES), async (c) => {
+  app.patch("/:ref", limitBody(SMALL_BODY_BYTES), async (c) => {
     const change = await readBody(c, snapshotChangeSchema);
-    return c.json(toInfo(await snapshots.change(c.get("org"), c.req.param("name"), change)));
+    return c.json(toInfo(await snapshots.change(c.get("org"), c.req.param("ref"), change)));
   });
 
   app.delete("/:ref", async (c) => {
@@ -81,8 +81,8 @@ function addVersionRoutes(app: Hono<AppEnv>, { snapshots }: AppParts): void {
     return c.json(toInfo(await snapshots.tag(c.get("org"), c.req.param("ref"), tag)));
   });
 
-  app.delete("/:name/tags/:tag", async (c) => {
-    await snapshots.untag(c.get("org"), c.req.param("name"), c.req.param("tag"));
+  app.delete("/:ref/tags/:tag", async (c) => {
+    await snapshots.untag(c.get("org"), c.req.param("ref"), c.req.param("tag"));
     return c.body(null, 204);
   });
 }

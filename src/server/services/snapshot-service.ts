@@ -180,15 +180,11 @@ export class SnapshotService {
 
   /** What can be told before building; the transaction at the end tells the rest. */
   private assertMayHave(org: OrgStore, wish: SnapshotWish, row: SnapshotRow | undefined): void {
-    const others = [...this.live(org, wish.name)].map((creation) => creation.wish);
-    const owners = [...others.map(({ owner }) => owner), row?.owner ?? undefined];
-    if (wish.owner !== undefined && owners.some((owner) => owner !== undefined && owner !== wish.owner)) {
-      throw nameTaken(wish.name);
-    }
     if (!wish.isNew) return;
-    const isShared = others.length > 0 && others.every(({ contentHash }) => contentHash === wish.contentHash);
-    const isFree = row === undefined || row.status === "failed" || (row.status === "building" && isShared);
-    if (!isFree || (others.length > 0 && !isShared)) throw nameTaken(wish.name);
+    const others = [...this.live(org, wish.name)].map((creation) => creation.wish);
+    const isShared = others.every(({ contentHash, owner }) => contentHash === wish.contentHash && owner === wish.owner);
+    const isOthers = row?.status === "building" && others.length > 0;
+    if (!isShared || !(row === undefined || row.status === "failed" || isOthers)) throw nameTaken(wish.name);
   }
 
   private async find(org: OrgStore, text: string): Promise<SnapshotRow | undefined> {

@@ -105,7 +105,6 @@ export interface SnapshotWish {
   /** Absent: as they are; of a new name, none. */
   readonly labels?: Labels;
   readonly retention?: RetentionRule;
-  /** Noted for a new name; a name of another owner is a conflict. */
   readonly owner?: string;
 }
 
@@ -127,7 +126,7 @@ export interface SnapshotUser {
   readonly version: number | null;
 }
 
-/** The error for a name that is somebody else's, or must be free and is not. */
+/** The error for a name that must be free and is not. */
 export function nameTaken(name: string): OpenComputerError {
   return new OpenComputerError(
     "conflict",

@@ -54,16 +54,15 @@ export async function promoteVersion(tx: Tx, { id, version }: VersionKey, now: n
   await dropSuperseded(tx, now, id);
 }
 
-/** The name as it is, or made. @throws conflict where it is somebody else's, or must be new and is not */
+/** The name as it is, or made. @throws conflict where it must be new and is not */
 async function takeName(tx: Tx, orgId: string, wish: SnapshotWish, now: number): Promise<NameRow> {
   const known = tx.selectFrom("snapshots").selectAll().where("org_id", "=", orgId).where("name", "=", wish.name);
   const found = await known.executeTakeFirst();
   if (found === undefined) return await addName(tx, orgId, wish, now);
-  if (wish.owner !== undefined && found.owner !== null && found.owner !== wish.owner) throw nameTaken(found.name);
   if (!wish.isNew) return found;
   const same = await sameContent(tx, found, wish.contentHash);
-  // Whoever began at the same time and was done first made what is wanted here.
-  if (same !== undefined && same.status !== "failed") return found;
+  // Who began at the same time and was done first made what is wanted here.
+  if (same !== undefined && same.status !== "failed" && found.owner === (wish.owner ?? null)) return found;
   if (!(await hasFailed(tx, found))) throw nameTaken(found.name);
   // A build that failed does not keep its name.
   await tx.deleteFrom("snapshots").where("id", "=", found.id).execute();
@@ -81,8 +80,9 @@ async function addName(tx: Tx, orgId: string, wish: SnapshotWish, now: number): 
 }
 
 /** What the request says of the name; what it does not mention stays. */
-async function describeName(tx: Tx, id: string, { labels, retention }: SnapshotWish): Promise<void> {
+async function describeName(tx: Tx, id: string, { labels, retention, owner }: SnapshotWish): Promise<void> {
   const change = {
+    ...(owner === undefined ? {} : { owner }),
     ...(labels ? { labels: JSON.stringify(labels) } : {}),
     ...(retention ? { retention: JSON.stringify(retention) } : {}),
   };
