@@ -1,0 +1,80 @@
+import type { Api } from "../../src/api/contract";
+import type { SandboxInfo, SnapshotInfo } from "../../src/api/records";
+import { isOpenComputerError } from "../../src/errors";
+import type { Properties, ResourceHandlers } from "../context";
+import { sandboxHandlers } from "../sandbox";
+import { snapshotHandlers } from "../snapshot";
+
+/** A resource as the native plugin offers it: the handlers of the dynamic one, and what only this host asks. */
+export interface NativeResource {
+  readonly handlers: ResourceHandlers;
+  /** Outputs that only the server knows: a preview of a create says that they are unknown. */
+  readonly serverOutputs: readonly string[];
+  /** Whether an update leaves them as they are. */
+  readonly keepsServerOutputs: (olds: Properties, news: Properties) => boolean;
+  /** What somebody means who has nothing but an id: its inputs, as a program would write them. Undefined where it is gone. */
+  readonly find: (api: Api, id: string, signal: AbortSignal) => Promise<Found | undefined>;
+}
+
+/** A resource that is there already. */
+export interface Found {
+  readonly id: string;
+  readonly inputs: Properties;
+}
+
+/** By their type tokens. */
+export const NATIVE_RESOURCES: Readonly<Record<string, NativeResource>> = {
+  "opencomputer:index:Snapshot": {
+    handlers: snapshotHandlers,
+    serverOutputs: ["record"],
+    keepsServerOutputs: (olds, news) => olds["contentHash"] === news["contentHash"],
+    find: (api, id, signal) =>
+      whereThere(
+        () => api.getSnapshot(id, { signal }),
+        ({ status }) => status === "ready",
+        fromSnapshot,
+      ),
+  },
+  "opencomputer:index:Sandbox": {
+    handlers: sandboxHandlers,
+    serverOutputs: ["sandboxId", "status"],
+    keepsServerOutputs: () => true,
+    find: (api, id, signal) =>
+      whereThere(
+        () => api.getSandbox(id, { signal }),
+        ({ status }) => status === "running",
+        fromSandbox,
+      ),
+  },
+};
+
+async function whereThere<T>(
+  get: () => Promise<T>,
+  isThere: (record: T) => boolean,
+  toFound: (record: T) => Found,
+): Promise<Found | undefined> {
+  try {
+    const record = await get();
+    return isThere(record) ? toFound(record) : undefined;
+  } catch (error) {
+    if (isOpenComputerError(error, "not_found")) return undefined;
+    throw error;
+  }
+}
+
+function fromSnapshot({ id, name, manifest, labels, retention }: SnapshotInfo): Found {
+  return { id, inputs: given({ name, image: manifest, labels, retention }) };
+}
+
+/** The environment is not there: no server tells it, as it may hold secrets. */
+function fromSandbox(sandbox: SandboxInfo): Found {
+  const { sandboxID, snapshot, metadata, tags, timeout, memoryMB, cpuCount, network } = sandbox;
+  return { id: sandboxID, inputs: given({ snapshot, metadata, tags, timeout, memoryMB, cpuCount, network }) };
+}
+
+/** Without what says nothing: an empty map is as good as none, and a program would not write it. */
+function given(inputs: Properties): Properties {
+  const isEmpty = (value: unknown) =>
+    value === undefined || value === null || (typeof value === "object" && Object.keys(value).length === 0);
+  return Object.fromEntries(Object.entries(inputs).filter(([, value]) => !isEmpty(value)));
+}
