@@ -37,6 +37,7 @@ describe("Sandbox.create refuses before anything is sent", () => {
       "invalid_input",
       /steps\[0\][\s\S]*steps\[1\]/,
     ],
+    ["a network that is none", { network: "closed" }, "invalid_input", /network: /],
     ["what no server of ours does", { previewAuth: {}, webhooks: [] }, "unsupported", /previewAuth, webhooks/],
   ])("%s", async (_name, options, code, message) => {
     const where = await start({});
