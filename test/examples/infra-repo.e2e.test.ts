@@ -76,6 +76,19 @@ describe("the stack of a developer", () => {
     succeeded(await stack.pulumi(...driftCheck, "--stack", "dev"));
   });
 
+  it("takes a merged change as the next version of its snapshot, and starts a new sandbox from that", async () => {
+    const old = await stack.outputs();
+    stack.file("agent/prompts/review.md", "Check every claim against its source.\n");
+    const { output } = succeeded(await stack.pulumi("up", "--yes", "--refresh", "--stack", "dev", ...withPolicies));
+    expect(output).toMatch(/1 updated\s+\+-1 replaced/);
+    const { sandboxId, snapshotName } = await stack.outputs();
+    expect([snapshotName, sandboxId === old["sandboxId"]]).toEqual(["research-agent-dev", false]);
+    const { stdout } = succeeded(await stack.cli("exec", String(sandboxId), "--", "python3 agent/main.py"));
+    expect(stdout).toContain("3 prompts: research, review, summary");
+    const versions = succeeded(await stack.cli("versions", String(snapshotName), "--json")).stdout;
+    expect(JSON.parse(versions)).toMatchObject([{ version: 2, current: true }, { version: 1 }]);
+  });
+
   it("has drifted when its sandbox is gone, and comes up again", async () => {
     const { sandboxId } = await stack.outputs();
     succeeded(await stack.cli("rm", String(sandboxId)));
