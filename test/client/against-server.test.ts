@@ -84,6 +84,42 @@ describe("a snapshot", () => {
     await expect(api.createSnapshot({ name: "a/b", image })).rejects.toMatchObject({ code: "invalid_input" });
   });
 
+  it("has versions, tags, labels and users", async () => {
+    const snapshots = new Snapshots(where);
+    const make = (command: string, more = {}) =>
+      snapshots.create({ name: "a", image: Image.base().runCommands(command), ifExists: "version", ...more });
+    const first = await make("print 1", {
+      labels: { "team/x": "a=b&c" },
+      retention: { keepLast: 5 },
+      buildTimeoutSeconds: 60,
+    });
+    const second = await make("print 2");
+    expect(second).toMatchObject({ id: first.id, version: 2, current: true, labels: first.labels });
+    expect(await snapshots.get(`a@${first.contentHash.slice(0, 12)}`)).toMatchObject({ version: 1, current: false });
+    expect(await snapshots.tag("a@1", "stable")).toMatchObject({ version: 1, tags: ["stable"] });
+    expect(await snapshots.get("a:stable")).toMatchObject({ version: 1 });
+    expect(await snapshots.promote("a:stable")).toMatchObject({ version: 1, current: true });
+    await using sandbox = await Sandbox.create({ ...where, snapshot: "a@2" });
+    expect(await snapshots.usage("a")).toEqual({ sandboxes: [{ sandboxID: sandbox.id, version: 2 }] });
+    expect(await snapshots.update("a", { labels: { stage: "prod" } })).toMatchObject({ labels: { stage: "prod" } });
+    const names = async (labels: Record<string, string>) => (await snapshots.list({ labels })).map((info) => info.name);
+    expect([await names({ stage: "prod" }), await names({ "team/x": "a=b&c" })]).toEqual([["a"], []]);
+    for (const _time of ["once", "again is fine"]) {
+      await snapshots.untag("a", "stable");
+      await snapshots.delete("a@2");
+    }
+    expect((await snapshots.versions("a")).map((info) => info.version)).toEqual([1]);
+    await expect(snapshots.get("a@2")).rejects.toMatchObject({ code: "not_found" });
+    await expect(snapshots.versions("b")).rejects.toMatchObject({ code: "not_found" });
+    await expect(snapshots.usage("b")).rejects.toMatchObject({ code: "not_found" });
+  });
+
+  it("that takes too long to build says so", async () => {
+    const image = Image.base().runCommands("wait for-ever").resolve();
+    const build = api.createSnapshot({ name: "a", image, buildTimeoutSeconds: 1 });
+    await expect(build).rejects.toMatchObject({ code: "timeout", message: expect.stringContaining("within 1 s") });
+  });
+
   it("that is gone is not found, and may be deleted again", async () => {
     await expect(api.getSnapshot("a")).rejects.toMatchObject({ code: "not_found" });
     await expect(api.followSnapshotLog("a")).rejects.toMatchObject({ code: "not_found" });

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Image, Sandbox, Snapshots } from "@opencomputer/sdk/node";
+import { Image, Sandbox, Snapshots, Tags } from "@opencomputer/sdk/node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readServerConfig } from "../../src/server/config";
 import { startServer } from "../../src/server/main";
@@ -103,6 +103,19 @@ describe("sandbox from a declarative image", () => {
   });
 });
 
+describe("tags", () => {
+  it("are put in the place of all, and got", async () => {
+    const sandbox = await Sandbox.create(options);
+    const tags = new Tags(options.apiUrl, options.apiKey);
+    expect(await tags.get(sandbox.sandboxId)).toEqual({ tags: {}, tagsLastUpdatedAt: null });
+    const set = await tags.set(sandbox.sandboxId, { team: "core" });
+    expect(set).toEqual({ tags: { team: "core" }, tagsLastUpdatedAt: expect.any(String) });
+    expect(await tags.get(sandbox.sandboxId)).toEqual(set);
+    await expect(tags.set(sandbox.sandboxId, { "a b": "" })).rejects.toThrow(/1 to 128/);
+    await sandbox.kill();
+  });
+});
+
 describe("snapshots", () => {
   it("are created, listed, got, started from and deleted", async () => {
     const snapshots = new Snapshots(options);
@@ -130,6 +143,26 @@ describe("snapshots", () => {
     await expect(snapshots.get("tools")).rejects.toThrow("Failed to get snapshot: 404");
     expect(await sandbox.exec.run("cat notes.txt")).toMatchObject({ stdout: "first\n" });
     await sandbox.kill();
+  });
+
+  it("with versions are one name, and their references are names", async () => {
+    const snapshots = new Snapshots(options);
+    const first = await snapshots.create({ name: "versioned", image: Image.base().runCommands("echo 1 > /tmp/v") });
+    const headers = { "X-API-Key": server.apiKey, "Content-Type": "application/json" };
+    const image = { base: "base", steps: [{ type: "run", args: { commands: ["echo 2 > /tmp/v"] } }] };
+    const body = JSON.stringify({ name: "versioned", image, ifExists: "version" });
+    const made = await fetch(`${server.url}/api/snapshots`, { method: "POST", headers, body });
+    expect(made.status).toBe(201);
+
+    const [listed, ...others] = await snapshots.list();
+    expect([listed, others]).toMatchObject([{ id: first.id, name: "versioned", status: "ready" }, []]);
+    expect(listed?.contentHash).not.toBe(first.contentHash);
+    expect(await snapshots.get("versioned@1")).toMatchObject({ contentHash: first.contentHash });
+    const sandbox = await Sandbox.create({ ...options, snapshot: "versioned@1" });
+    expect(await sandbox.exec.run("cat /tmp/v")).toMatchObject({ stdout: "1\n" });
+    await sandbox.kill();
+    await snapshots.delete("versioned");
+    expect(await snapshots.list()).toEqual([]);
   });
 
   it("fail as the client surfaces it", async () => {

@@ -72,6 +72,8 @@ describe("kill -9", () => {
     const ready = await bodyOf(await call("POST", "/snapshots", { name: "kept", image: image("echo kept > /kept") }));
     const { sandboxID } = await bodyOf(await call("POST", "/sandboxes", { snapshot: "kept", timeout: 3600 }));
     await exec(sandboxID, "echo still here > note");
+    const next = { name: "kept", image: image("echo next > /kept; sleep 300"), ifExists: "version" };
+    expect(await bodyOf(await call("POST", "/snapshots?async=1", next))).toMatchObject({ version: 2 });
     const half = image("echo first", "echo begun; sleep 300");
     await call("POST", "/snapshots?async=1", { name: "half", image: half });
     await untilTrue(
@@ -87,6 +89,7 @@ describe("kill -9", () => {
       ...ready,
       lastUsedAt: expect.anything(),
     });
+    expect(await bodyOf(await call("GET", "/snapshots/kept@2"))).toMatchObject({ status: "failed", current: false });
     expect(await bodyOf(await call("GET", "/snapshots/half"))).toMatchObject({ status: "failed" });
     const events = await readEvents(await call("GET", "/snapshots/half/log", undefined, EVENTS));
     expect(events.at(-1)).toMatchObject({ kind: "error", data: { code: "build_cancelled" } });

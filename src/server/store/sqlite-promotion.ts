@@ -49,7 +49,6 @@ export async function promoteVersion(tx: Tx, { id, version }: VersionKey, now: n
     .where("id", "=", id)
     .executeTakeFirstOrThrow();
   if (before !== version) await setVersion(tx, { id, version: before }, { superseded_at: now });
-  await setVersion(tx, { id, version }, { superseded_at: null });
   await tx.updateTable("snapshots").set({ current_version: version }).where("id", "=", id).execute();
   await dropSuperseded(tx, now, id);
 }
