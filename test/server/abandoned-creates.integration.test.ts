@@ -33,8 +33,9 @@ afterAll(async () => {
   // What is left on the machine of this home, whose folder below /run has the name of its hash: others are at work, too.
   const home = join(dir, "home");
   const hash = createHash("sha256").update(home).digest("hex").slice(0, 12);
-  expect([...census()].filter((line) => line.includes(hash) || line.includes(home))).toEqual([]);
+  const left = census().filter((line) => line.includes(hash) || line.includes(home));
   rmSync(dir, { recursive: true, force: true });
+  expect(left).toEqual([]);
 });
 
 function call(method: string, path: string, body?: object): Promise<Response> {

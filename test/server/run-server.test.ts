@@ -103,15 +103,17 @@ describe("stop", () => {
 
   it("lets sandboxes run on, and the next server adopts them", async () => {
     const server = await run();
-    const { sandboxID } = await bodyOf(await call(server, "POST", "/sandboxes", { timeout: 60 }));
+    const wish = { timeout: 60, networkEnabled: false, tags: { team: "core" }, owner: "urn" };
+    const { sandboxID } = await bodyOf(await call(server, "POST", "/sandboxes", wish));
     const { sandboxID: dead } = await bodyOf(await call(server, "POST", "/sandboxes", {}));
     await server.close();
     engine.sandboxes.delete(String(dead));
     const again = await run();
     expect([...(engine.started?.knownSandboxes ?? [])].sort()).toEqual([sandboxID, dead].sort());
     const record = await bodyOf(await call(again, "GET", `/sandboxes/${sandboxID}`));
-    expect(record).toMatchObject({ status: "running" });
+    expect(record).toMatchObject({ status: "running", network: "none", tags: { team: "core" }, owner: "urn" });
     expect(record.endAt).toBeDefined();
+    expect(await bodyOf(await call(again, "POST", "/sandboxes", wish))).toMatchObject({ sandboxID });
     expect(await bodyOf(await call(again, "GET", `/sandboxes/${dead}`))).toMatchObject({ status: "stopped" });
   });
 });
