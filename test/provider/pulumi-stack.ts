@@ -14,6 +14,15 @@ export interface Run {
   readonly stdout: string;
 }
 
+/** A run that is not over. */
+export interface RunningPulumi {
+  readonly pid: number;
+  readonly kill: (signal: "SIGINT" | "SIGKILL") => void;
+  /** What it has printed until now. */
+  readonly printed: () => string;
+  readonly end: Promise<Run>;
+}
+
 /**
  * A Pulumi project in a temporary folder, with its own backend, Pulumi home and sandbox server, run by the real CLI.
  * Programs are JavaScript, as a user without TypeScript would write them.
@@ -45,9 +54,9 @@ export class PulumiStack {
     };
   }
 
-  /** Writes the program; `body` sees `Image`, `Snapshot`, `Sandbox` and `exports`. */
+  /** Writes the program; `body` sees what the package exports, and `exports`. */
   program(body: string): void {
-    const head = 'const { Image, Snapshot, Sandbox } = require("pulumi-opencomputer");\n';
+    const head = 'const { Image, Snapshot, Sandbox, getSnapshot, listSnapshots } = require("pulumi-opencomputer");\n';
     writeFileSync(join(this.project, "index.js"), head + body);
   }
 
@@ -67,6 +76,21 @@ export class PulumiStack {
     return this.run("pulumi", [...args, "--non-interactive", "--cwd", this.project]);
   }
 
+  /** The same, running: a handle to signal it, what it has printed, and its end. */
+  start(...args: string[]): RunningPulumi {
+    const child = execa("pulumi", [...args, "--non-interactive", "--cwd", this.project], this.options());
+    let printed = "";
+    child.all.on("data", (chunk: Buffer) => {
+      printed += chunk;
+    });
+    return {
+      pid: child.pid ?? 0,
+      kill: (signal) => void child.kill(signal),
+      printed: () => printed,
+      end: child.then(({ exitCode, all, stdout }) => ({ exitCode: exitCode ?? -1, output: all, stdout })),
+    };
+  }
+
   async outputs(): Promise<Record<string, unknown>> {
     const { stdout } = await this.pulumi("stack", "output", "--json", "--stack", "dev");
     return JSON.parse(stdout) as Record<string, unknown>;
@@ -84,14 +108,12 @@ export class PulumiStack {
   }
 
   private async run(command: string, args: string[]): Promise<Run> {
-    const result = await execa(command, args, {
-      env: this.env,
-      cwd: this.project,
-      all: true,
-      reject: false,
-      timeout: 600_000,
-      stdin: "ignore",
-    });
+    const result = await execa(command, args, this.options());
     return { exitCode: result.exitCode ?? -1, output: result.all, stdout: result.stdout };
+  }
+
+  private options() {
+    const limits = { timeout: 600_000, reject: false, stdin: "ignore" } as const;
+    return { env: this.env, cwd: this.project, all: true, ...limits } as const;
   }
 }
