@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
 import { z } from "zod";
-import { createSandboxFieldsSchema, snapshotNameSchema } from "../../src/api/schemas";
+import { networkPolicySchema, retentionSchema, snapshotNameSchema } from "../../src/api/schemas";
 import { manifestSchema } from "../../src/image/manifest";
 import { repository } from "../provider/pulumi-stack";
 
@@ -129,11 +129,15 @@ describe("the operator's objects", () => {
       resources: z.strictObject({
         tools: z.strictObject({
           type: z.literal("opencomputer:index:Snapshot"),
-          properties: z.strictObject({ name: snapshotNameSchema, image: manifestSchema }),
+          properties: z.strictObject({ name: snapshotNameSchema, retention: retentionSchema, image: manifestSchema }),
         }),
         worker: z.strictObject({
           type: z.literal("opencomputer:index:Sandbox"),
-          properties: z.strictObject({ ...createSandboxFieldsSchema, snapshot: z.string() }),
+          properties: z.strictObject({
+            snapshot: z.string().endsWith(".ref}"),
+            timeout: z.int().min(1),
+            network: networkPolicySchema,
+          }),
         }),
       }),
       outputs: z.record(z.string(), z.string()),
@@ -154,6 +158,25 @@ describe("the operator's objects", () => {
   it("a Program describes an image that our own schema takes, and its Stack refers to it", () => {
     const [program, stack] = objects("program.yaml");
     expect(stackSchema.parse(stack).spec.programRef?.name).toBe(programSchema.parse(program).metadata.name);
+  });
+
+  it("a Program names only what the native plugin knows", () => {
+    const pluginSchema = z.object({
+      resources: z.record(
+        z.string(),
+        z.object({ inputProperties: z.record(z.string(), z.unknown()), properties: z.record(z.string(), z.unknown()) }),
+      ),
+    });
+    const file = join(repository, "provider", "plugin", "schema.json");
+    const { resources } = pluginSchema.parse(JSON.parse(readFileSync(file, "utf8")));
+    const { tools, worker } = programSchema.parse(objects("program.yaml")[0]).program.resources;
+    for (const { type, properties } of [tools, worker]) {
+      expect(Object.keys(resources[type]?.inputProperties ?? {})).toEqual(
+        expect.arrayContaining(Object.keys(properties)),
+      );
+    }
+    expect(resources[tools.type]?.properties).toHaveProperty("ref");
+    expect(resources[worker.type]?.properties).toHaveProperty("sandboxId");
   });
 });
 
