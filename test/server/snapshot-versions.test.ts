@@ -104,6 +104,15 @@ describe("a new version", () => {
     expect(server.engine.buildsRun).toBe(2);
   });
 
+  it("of a new name is one owner's: who else wants that name is told at once", async () => {
+    const [mine, yours] = ["me", "you"].map((owner) => ({ name: "t", image: image("wait x"), owner }));
+    const making = call("POST", "", mine);
+    await building(1);
+    expect((await call("POST", "", yours)).status).toBe(409);
+    server.engine.release("x");
+    expect(await bodyOf(await making)).toMatchObject({ owner: "me" });
+  });
+
   it("does not survive its name: who waits is told", async () => {
     await version(["print 1"]);
     const making = version(["wait x"]);
@@ -237,6 +246,26 @@ describe("superseded versions", () => {
     const ran = await server.request("POST", `/api/sandboxes/${sandboxID}/exec/run`, { json });
     expect(await bodyOf(ran)).toMatchObject({ stdout: "here\n" });
   });
+});
+
+it("what is built is not collected before its version is there", async () => {
+  let release = () => {};
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const { snapshots } = server.org;
+  const publish: typeof snapshots.publish = async (...args) => held.then(() => snapshots.publish(...args));
+  const slow = Object.create(server.org, {
+    snapshots: { value: Object.create(snapshots, { publish: { value: publish } }) },
+  });
+  const order = { name: "t", isNew: true, manifest: image("print 1"), stepTimeoutMs: 1000 };
+  const pending = await server.services.snapshots.begin(slow, order);
+  await until("built", async () => (await server.org.latestBuildNamed("t"))?.status === "succeeded");
+  const collecting = server.services.collection.collect();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  release();
+  expect(await pending.result).toMatchObject({ status: "ready", current: true });
+  expect(await collecting).toMatchObject({ layers: 0 });
 });
 
 describe("labels and retention", () => {

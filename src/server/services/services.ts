@@ -31,7 +31,7 @@ export function createServices(parts: ServicesParts) {
   const queue = new BuildQueue(parts.buildsAtOnce);
   const builds = new BuildService({ ...parts, blobs, gate, queue, logDir: join(parts.home, "builds") });
   const history = new BuildHistory(builds);
-  const snapshots = new SnapshotService({ builds, now: parts.now });
+  const snapshots = new SnapshotService({ builds, gate, now: parts.now });
   const sandboxes = new SandboxService({ ...parts, builds, snapshots, gate });
   const exec = new ExecService({ ...parts, sandboxes });
   const files = new FileService({ ...parts, sandboxes });

@@ -3,6 +3,7 @@ import { OpenComputerError, toErrorJson } from "../../errors";
 import type { SnapshotRow, SnapshotWish } from "../store/snapshot-store";
 import type { OrgStore } from "../store/store";
 import { abortable } from "./abortable";
+import type { ActivityGate } from "./activity-gate";
 import type { BuildTicket } from "./build-flight";
 
 /** A version on its way, or one that is over. Whoever has one must {@link PendingSnapshot.leave}. */
@@ -19,6 +20,8 @@ export interface SnapshotCreationParts {
   readonly wish: SnapshotWish;
   /** Its hold on the build, which others may share. */
   readonly ticket: BuildTicket;
+  /** Keeps what is built from collection until the version names it. */
+  readonly gate: ActivityGate;
   /** Whether it is written down as `building` first and goes on without anybody waiting. */
   readonly detached: boolean;
   /** How long the build may take in milliseconds; undefined is for ever. */
@@ -61,7 +64,7 @@ export class SnapshotCreation implements PendingSnapshot {
   }
 
   leave(): void {
-    if (!this.parts.detached) this.giveUp(cancelled("nobody waits for it any more"));
+    this.giveUp(cancelled("nobody waits for it any more"));
   }
 
   /** Ends it where it is not over, for this reason. */
@@ -70,8 +73,9 @@ export class SnapshotCreation implements PendingSnapshot {
   }
 
   private async complete(): Promise<SnapshotRow> {
-    const { org, wish, ticket, timeoutMs, now, onOver } = this.parts;
+    const { org, wish, ticket, gate, timeoutMs, now, onOver } = this.parts;
     const timer = timeoutMs === undefined ? undefined : setTimeout(() => this.giveUp(tooLong(timeoutMs)), timeoutMs);
+    const leaveGate = await gate.enter();
     try {
       const reserved = await this.reserved;
       const { id: checkpointId, buildId } = await abortable(ticket.done, this.stop.signal);
@@ -80,6 +84,7 @@ export class SnapshotCreation implements PendingSnapshot {
       await this.recordFailure(error);
       throw error;
     } finally {
+      leaveGate();
       clearTimeout(timer);
       ticket.leave(this.stop.signal.aborted ? this.stop.signal.reason : undefined);
       onOver();

@@ -10,6 +10,7 @@ import {
   type VersionKey,
 } from "../store/snapshot-store";
 import type { OrgStore } from "../store/store";
+import type { ActivityGate } from "./activity-gate";
 import type { BuildService } from "./build-service";
 import { pastSnapshot } from "./past-snapshot";
 import { cancelled, type PendingSnapshot, SnapshotCreation } from "./snapshot-creation";
@@ -17,6 +18,7 @@ import { parseSnapshotRef } from "./snapshot-ref";
 
 export interface SnapshotServiceParts {
   readonly builds: BuildService;
+  readonly gate: ActivityGate;
   readonly now: () => number;
 }
 
@@ -173,7 +175,8 @@ export class SnapshotService {
       live.delete(creation);
       if (live.size === 0) this.creations.delete(keyOf(org, name));
     };
-    const creation = new SnapshotCreation({ org, wish, ticket, detached, timeoutMs, now: this.parts.now, onOver });
+    const { gate, now } = this.parts;
+    const creation = new SnapshotCreation({ org, wish, ticket, gate, detached, timeoutMs, now, onOver });
     this.creations.set(keyOf(org, name), live.add(creation));
     return creation;
   }
