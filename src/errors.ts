@@ -46,6 +46,8 @@ export interface Problem {
   /** Path into the input, for example `steps[2].args.packages[0]`. */
   readonly path: string;
   readonly message: string;
+  /** What people call the place, for example `step 3, pip_install`. Absent where the path says it. */
+  readonly where?: string;
 }
 
 export interface ErrorOptions {
@@ -104,7 +106,10 @@ export function isOpenComputerError(error: unknown, code?: ErrorCode): error is 
 /** One `invalid_input` error for a whole list of problems, each on its own line with its path. */
 export function invalidInput(what: string, problems: readonly Problem[]): OpenComputerError {
   const count = problems.length === 1 ? "1 problem" : `${problems.length} problems`;
-  const lines = problems.map((problem) => `  ${problem.path ? `${problem.path}: ` : ""}${problem.message}`);
+  const lines = problems.map(({ path, where, message }) => {
+    const place = where === undefined ? path : `${path} (${where})`;
+    return `  ${place ? `${place}: ` : ""}${message}`;
+  });
   return new OpenComputerError("invalid_input", `${what} has ${count}:\n${lines.join("\n")}`, {
     details: { problems },
   });

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { ERROR_CODES } from "../errors";
-import { digestSchema, envSchema } from "../image/step";
+import { digestSchema } from "../image/digest";
+import { envSchema } from "../image/steps/env";
 import type {
   BuildInfo,
   BuildLogEvent,

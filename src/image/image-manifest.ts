@@ -5,6 +5,8 @@
 
 /** The canonical manifest: what an image is. Files stand by digest; their bytes travel separately (docs/manifest.md). */
 export interface ImageManifest {
+  /** The form of this manifest; not part of the image's identity. Default: 1, the only one that there is. */
+  readonly version?: 1;
   /** The default environment, the only base. */
   readonly base: "base";
   readonly steps: readonly Step[];
@@ -21,6 +23,9 @@ export type Step =
   | { readonly type: "workdir"; readonly args: { readonly path: string } }
   | { readonly type: "add_file"; readonly args: AddFileArgs }
   | { readonly type: "add_dir"; readonly args: AddDirArgs };
+
+/** What a step of one type says. @example StepArgs<"workdir"> // { readonly path: string } */
+export type StepArgs<T extends Step["type"]> = Extract<Step, { type: T }>["args"];
 
 /** Whose an added file is, and what may be done with it. */
 export interface Ownership {

@@ -21,6 +21,8 @@ const ADVICE =
 export class ImageSize {
   private readonly added: SizedPath[] = [];
   private readonly tooLarge: string[] = [];
+  private sizeBytes = 0;
+  private files = 0;
 
   /**
    * Counts what one step adds; false where the image has become too large by it, and reading it is not worth while.
@@ -29,6 +31,8 @@ export class ImageSize {
    */
   take(path: string, files: readonly SizedFile[]): boolean {
     this.added.push({ path, files });
+    this.sizeBytes += sizeOf(files);
+    this.files += files.length;
     for (const file of files) {
       if (file.sizeBytes <= MAX_FILE_BYTES) continue;
       const name = file.path === "" ? path : `${path}/${file.path}`;
@@ -51,14 +55,6 @@ export class ImageSize {
       found.push(`${what}. ${this.describeLargest(({ length }) => length, countFiles)}. ${ADVICE}`);
     }
     return found;
-  }
-
-  private get sizeBytes(): number {
-    return this.added.reduce((sum, { files }) => sum + sizeOf(files), 0);
-  }
-
-  private get files(): number {
-    return this.added.reduce((sum, { files }) => sum + files.length, 0);
   }
 
   private describeLargest(weigh: (files: readonly SizedFile[]) => number, show: (weight: number) => string): string {

@@ -1,20 +1,15 @@
-import { invalidInput, type Problem } from "../errors";
+import type { Problem } from "../errors";
 import { contentHash } from "./hash";
-import type { DirEntry, ImageManifest } from "./image-manifest";
+import type { ImageManifest } from "./image-manifest";
+import { invalidImage } from "./image-problems";
 import { ImageSize } from "./image-size";
 import type { LocalDirOptions } from "./local-dir-options";
-import { type BlobSource, type LocalFiles, openLocalFiles, toBlobSource } from "./local-files";
+import { type BlobSource, openLocalFiles } from "./local-files";
 import { manifestSchema, toProblems } from "./manifest";
-import { type FileOptions, isExecutable, type LocalPath, type Place, toLocalPath, toPlace } from "./place";
+import { isOutput } from "./output";
+import { type PendingStep, type ResolvedStep, resolveStep } from "./pending-step";
+import { type FileOptions, toLocalPath } from "./place";
 import { inWords } from "./problem-words";
-import { toDirContent } from "./tree";
-
-/** What the program asked for; local files are read when the image is resolved, not before. */
-type PendingStep =
-  | { readonly type: "plain"; readonly step: { readonly type: string; readonly args: object } }
-  | { readonly type: "content"; readonly place: Place; readonly content: string | Uint8Array }
-  | { readonly type: "local_file"; readonly place: Place; readonly local: LocalPath }
-  | { readonly type: "local_dir"; readonly place: Place; readonly local: LocalPath; readonly options: LocalDirOptions };
 
 /** An image that is fully known: its manifest, its identity, and where the bytes of its files are. */
 export interface ResolvedImage {
@@ -25,8 +20,6 @@ export interface ResolvedImage {
 }
 
 const BRAND = Symbol.for("pulumi-opencomputer.image");
-/** Stands where a file could not be read, so that the other steps are checked too. */
-const UNREADABLE = `sha256:${"0".repeat(64)}`;
 
 /**
  * What a sandbox starts with, as a value: every method returns a new image and leaves this one as it is. Nothing is read,
@@ -87,12 +80,14 @@ export class Image {
 
   /** Puts a file with this content into the image; text is written as UTF-8. `remotePath` is absolute. */
   addFile(remotePath: string, content: string | Uint8Array, options: FileOptions = {}): Image {
-    return this.with({ type: "content", place: toPlace(remotePath, options), content: copy(content) });
+    const target = { path: remotePath, options: copyOptions(options) };
+    return this.with({ type: "content", target, content: copy(content) });
   }
 
   /** Puts a local file into the image. Its executable bit is kept; a relative path starts at the current directory. */
   addLocalFile(localPath: string, remotePath: string, options: FileOptions = {}): Image {
-    return this.with({ type: "local_file", place: toPlace(remotePath, options), local: toLocalPath(localPath) });
+    const target = { path: remotePath, options: copyOptions(options) };
+    return this.with({ type: "local_file", target, local: toLocalPath(localPath) });
   }
 
   /**
@@ -101,10 +96,8 @@ export class Image {
    * `.dockerignore`) in the directory says; see docs/manifest.md.
    */
   addLocalDir(localPath: string, remotePath: string, options: LocalDirOptions & FileOptions = {}): Image {
-    const { mode, owner, ...rest } = options;
-    const copied = { ...rest, ignore: copy(rest.ignore), include: copy(rest.include) };
-    const place = toPlace(remotePath, { mode, owner });
-    return this.with({ type: "local_dir", place, local: toLocalPath(localPath), options: copied });
+    const target = { path: remotePath, options: copyOptions(options) };
+    return this.with({ type: "local_dir", target, local: toLocalPath(localPath) });
   }
 
   /** Memory of the build sandbox in MiB (256 to 262,144). Default: the server's. Not part of the image's identity. */
@@ -147,7 +140,7 @@ export class Image {
     const input = { base: "base", steps, ...memory };
     const parsed = manifestSchema.safeParse(input, inWords);
     if (!parsed.success) problems.push(...toProblems(parsed.error, input));
-    if (!parsed.success || problems.length > 0) throw invalidInput("the image", problems);
+    if (!parsed.success || problems.length > 0) throw invalidImage("the image", problems, steps);
     return { manifest: parsed.data, contentHash: contentHash(parsed.data), findBlob: (digest) => blobs.get(digest) };
   }
 
@@ -176,67 +169,16 @@ export function isImage(value: unknown): value is Image {
   return typeof value === "object" && value !== null && BRAND in value;
 }
 
-interface ResolvedStep {
-  /** Not checked yet: the manifest's schema does that for all steps together. */
-  readonly step: { readonly type: string; readonly args: object };
-  readonly sources: readonly BlobSource[];
-}
-
-/** What the files of all steps are read and counted with. */
-interface Intake {
-  readonly files: LocalFiles;
-  readonly size: ImageSize;
-}
-
-function resolveStep(pending: PendingStep, { files, size }: Intake, report: (message: string) => void): ResolvedStep {
-  switch (pending.type) {
-    case "plain":
-      return { step: pending.step, sources: [] };
-    case "content":
-      return resolveContent(pending.place, pending.content, size, report);
-    case "local_file": {
-      const file = files.readFile(pending.local.path, pending.local.label, report);
-      return toFileStep(pending.place, file?.source, file?.executable ?? false);
-    }
-    case "local_dir": {
-      const dir = files.readDir(pending.local.path, pending.local.label, pending.options, report);
-      return toDirStep(pending.place, dir?.entries ?? [], dir?.sources ?? []);
-    }
-  }
-}
-
-function resolveContent(
-  place: Place,
-  content: unknown,
-  size: ImageSize,
-  report: (message: string) => void,
-): ResolvedStep {
-  if (typeof content === "string" || content instanceof Uint8Array) {
-    const source = toBlobSource(content, `the content of ${place.path}`);
-    size.take(source.label, [{ path: "", sizeBytes: source.sizeBytes }]);
-    return toFileStep(place, source, false);
-  }
-  report(`the content of ${place.path} must be a string or bytes, not ${content === null ? "null" : typeof content}`);
-  return toFileStep(place, undefined, false);
-}
-
-function toFileStep(place: Place, source: BlobSource | undefined, executable: boolean): ResolvedStep {
-  const args = { ...place, digest: source?.digest ?? UNREADABLE, executable: isExecutable(place, executable) };
-  return { step: { type: "add_file", args }, sources: source ? [source] : [] };
-}
-
-function toDirStep(place: Place, entries: readonly DirEntry[], sources: readonly BlobSource[]): ResolvedStep {
-  const placed = entries.map((entry) =>
-    entry.kind === "file" ? { ...entry, executable: isExecutable(place, entry.executable) } : entry,
-  );
-  const { args, tree } = toDirContent(placed);
-  const step = { type: "add_dir", args: { ...place, ...args } };
-  return { step, sources: tree ? [...sources, toBlobSource(tree.bytes, `the list of ${place.path}`)] : sources };
-}
-
-/** A copy that the caller cannot change afterwards; anything but an array, bytes or a map is left for the schema to refuse. */
+/** A copy that the caller cannot change afterwards; what is neither array, bytes nor map is left for the schema to refuse. */
 function copy<T>(value: T): T {
   if (value instanceof Uint8Array) return Uint8Array.from(value) as T & Uint8Array;
   if (Array.isArray(value)) return [...value] as T & unknown[];
-  return typeof value === "object" && value !== null ? { ...value } : value;
+  return typeof value === "object" && value !== null && !isOutput(value) ? { ...value } : value;
+}
+
+/** Options hold lists. */
+function copyOptions(options: unknown): unknown {
+  const copied: unknown = copy(options);
+  if (typeof copied !== "object" || copied === null || Array.isArray(copied)) return copied;
+  return Object.fromEntries(Object.entries(copied).map(([name, value]) => [name, copy(value)]));
 }

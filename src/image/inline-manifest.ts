@@ -1,9 +1,11 @@
 import { z } from "zod";
-import { invalidInput, type Problem } from "../errors";
+import type { Problem } from "../errors";
+import { NO_DIGEST } from "./digest";
+import { dirEntriesSchema } from "./dir-entry";
 import type { ImageManifest } from "./image-manifest";
+import { invalidImage } from "./image-problems";
 import { manifestSchema, toProblems } from "./manifest";
 import { inWords } from "./problem-words";
-import { dirEntriesSchema } from "./step";
 import { toDirContent } from "./tree";
 
 /**
@@ -48,7 +50,7 @@ export async function toCanonicalManifest(input: unknown, storeBytes: StoreBytes
   if (!parsed.success)
     problems.push(...toProblems(parsed.error, canonical).map((problem) => toSenderPath(problem, input)));
   if (parsed.success && problems.length === 0) return parsed.data;
-  throw invalidInput("the image manifest", problems);
+  throw invalidImage("the image manifest", problems, isRecord(input) ? input["steps"] : undefined);
 }
 
 async function convertManifest(input: Fields, storeBytes: StoreBytes, problems: Problem[]): Promise<unknown> {
@@ -72,7 +74,7 @@ async function convertStep(step: unknown, context: Context): Promise<unknown> {
 
 async function convertFile(args: Fields, context: Context): Promise<Fields> {
   const parsed = inlineFileSchema.safeParse(args, inWords);
-  if (!parsed.success) return withProblems(parsed.error, args, context, { path: args["path"], digest: PLACEHOLDER });
+  if (!parsed.success) return withProblems(parsed.error, args, context, { path: args["path"], digest: NO_DIGEST });
   return { path: parsed.data.path, digest: await storeContent(parsed.data.content, `${context.at}.content`, context) };
 }
 
@@ -97,7 +99,7 @@ async function storeContent(content: string, at: string, context: Context): Prom
   // Node drops what is not base64 without a word; a length that does not match shows it.
   if (bytes.length !== expectedLength(content)) {
     context.problems.push({ path: at, message: "is not base64 with its padding" });
-    return PLACEHOLDER;
+    return NO_DIGEST;
   }
   return await context.storeBytes(bytes);
 }
@@ -151,6 +153,3 @@ interface Context {
   readonly storeBytes: StoreBytes;
   readonly problems: Problem[];
 }
-
-/** Stands for bytes that could not be decoded, so that the rest of the manifest can still be checked. */
-const PLACEHOLDER = `sha256:${"0".repeat(64)}`;

@@ -3,6 +3,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { cacheHome } from "../paths";
+import { compareBytes } from "./byte-order";
 import { createFileHasher, type FileHasher, type HashOutcome } from "./file-hasher";
 import { digestOf } from "./hash";
 import type { DirEntry } from "./image-manifest";
@@ -168,5 +169,5 @@ function toSource({ file, label, sizeBytes }: FoundFile, digest: string): BlobSo
 
 /** They come nearly sorted, so that few are compared. */
 function sortByPath(entries: DirEntry[]): DirEntry[] {
-  return entries.sort((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)));
+  return entries.sort((a, b) => compareBytes(a.path, b.path));
 }

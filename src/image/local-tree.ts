@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import { identityOf } from "./hash-batch.cjs";
 import { type IgnoreRules, readIgnoreRules } from "./ignore-rules";
 import type { DirEntry } from "./image-manifest";
-import { type LocalDirOptions, parseLocalDirOptions } from "./local-dir-options";
+import type { LocalDirOptions } from "./local-dir-options";
 import { judgeLink, toSlashes } from "./local-links";
 import { attempt, describeKind, Refusal, type ReportProblem } from "./local-problems";
 
@@ -52,8 +52,7 @@ export function toFoundFile(path: string, file: string, label: string, stat: Big
  * @param label the directory as the user wrote it
  * @throws what the system says if the directory itself cannot be found
  */
-export function walkTree(named: string, label: string, input: LocalDirOptions, report: ReportProblem): FoundTree {
-  const options = parseLocalDirOptions(input, report);
+export function walkTree(named: string, label: string, options: LocalDirOptions, report: ReportProblem): FoundTree {
   // The directory that the user named may itself be a link; what it leads to is the tree.
   const root = toSlashes(realpathSync(named));
   if (!lstatSync(root).isDirectory()) throw new Refusal(`${label} is not a directory`);

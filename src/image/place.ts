@@ -26,16 +26,20 @@ export interface LocalPath {
 
 /** The place that a program names; whether it makes sense is for the manifest's schema to say. */
 export function toPlace(path: string, { mode, owner }: FileOptions): Place {
-  const bits = typeof mode === "number" ? mode.toString(8).padStart(4, "0") : mode;
+  const bits = typeof mode === "number" ? toBits(mode) : mode;
   return { path, ...(bits === undefined ? {} : { mode: bits }), ...(owner === undefined ? {} : { owner }) };
 }
 
-/** Whether a file is executable there: a mode that is given decides, and then the local bit must not change the identity. */
-export function isExecutable({ mode }: Place, local: boolean): boolean {
-  return mode === undefined ? local : (Number.parseInt(mode, 8) & 0o100) !== 0;
+/**
+ * Four octal digits; but `644` as it stands where somebody forgot the `0o`, which is no mode then. The octal digits of
+ * such a number would be nonsense (01204, and 0620 for 400), and who wants them can write them as text.
+ */
+function toBits(mode: number): string {
+  const isSlip = (/^[5-7][0-7]{2}$/.test(String(mode)) && mode > 0o777) || [400, 440, 444, 500].includes(mode);
+  return isSlip ? String(mode) : mode.toString(8).padStart(4, "0");
 }
 
-/** Fixes what a relative path means now. */
-export function toLocalPath(label: string): LocalPath {
-  return { label, path: resolve(label) };
+/** Fixes what a relative path means now; undefined for what is no path. */
+export function toLocalPath(label: unknown): LocalPath | undefined {
+  return typeof label === "string" && label !== "" ? { label, path: resolve(label) } : undefined;
 }

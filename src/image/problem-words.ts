@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { isOutput, OUTPUT_ADVICE } from "./output";
 
 type RawIssue = Parameters<z.core.$ZodErrorMap>[0];
 
@@ -73,6 +74,7 @@ function describeType(expected: string | undefined, input: unknown): string | un
   if (expected === undefined) return undefined;
   if (input === undefined) return `is missing; must be ${expected}`;
   if (Array.isArray(input)) return `must be ${expected}, not a list`;
+  if (isOutput(input)) return `must be ${expected}, ${OUTPUT_ADVICE}`;
   return typeof input === "object" && input !== null ? `must be ${expected}, not an object` : `must be ${expected}`;
 }
 

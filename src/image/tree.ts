@@ -1,7 +1,8 @@
 import { invalidInput } from "../errors";
+import { dirEntriesSchema, MAX_INLINE_ENTRIES } from "./dir-entry";
 import { digestOf, toCanonicalJson } from "./hash";
 import type { DirEntry, ImageManifest } from "./image-manifest";
-import { dirEntriesSchema, MAX_INLINE_ENTRIES } from "./step";
+import { isExecutable } from "./ownership";
 
 /**
  * Large directories. Up to {@link MAX_INLINE_ENTRIES} entries stand in the manifest; more stand in a tree, which is the
@@ -39,7 +40,12 @@ export type ReadBlob = (digest: string) => Promise<Uint8Array>;
  */
 export async function entriesOf(args: DirArgs, read: ReadBlob): Promise<readonly DirEntry[]> {
   if ("entries" in args) return args.entries;
-  return parseTree(args.tree, Buffer.from(await read(args.tree)));
+  const entries = parseTree(args.tree, Buffer.from(await read(args.tree)));
+  if (entries.every((entry) => entry.kind !== "file" || isExecutable(args, entry.executable) === entry.executable)) {
+    return entries;
+  }
+  const message = `has files whose "executable" is not what the mode ${args.mode} says, which decides (docs/manifest.md)`;
+  throw invalidInput("the image manifest", [{ path: args.tree, message }]);
 }
 
 /** Only the one right spelling counts, and only where a tree is called for: another would be another identity. */

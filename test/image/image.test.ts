@@ -97,15 +97,15 @@ describe("validation", () => {
       .addFile("/proc/self/x", "content")
       .addLocalDir(join(dir, "nowhere"), "also/relative");
     expect(problemsOf(image).map((problem) => problem.split(":")[0])).toEqual([
-      "steps[4]",
-      "steps[6]",
       "steps[0].args.packages[0]",
       "steps[0].args.packages[1]",
       "steps[0].args.packages[2]",
       "steps[1].args.packages[0]",
       "steps[2].args.commands[0]",
       "steps[3].args.path",
+      "steps[4]",
       "steps[5].args.path",
+      "steps[6]",
       "steps[6].args.path",
     ]);
   });

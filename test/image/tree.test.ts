@@ -2,11 +2,11 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { MAX_INLINE_ENTRIES } from "../../src/image/dir-entry";
 import { digestOf } from "../../src/image/hash";
 import { Image } from "../../src/image/image";
 import type { DirEntry } from "../../src/image/image-manifest";
 import { toCanonicalManifest } from "../../src/image/inline-manifest";
-import { MAX_INLINE_ENTRIES } from "../../src/image/step";
 import { allDigests, entriesOf, namedDigests, toDirContent } from "../../src/image/tree";
 
 let dir: string;

@@ -2,9 +2,10 @@ import { describe, expectTypeOf, it } from "vitest";
 import type { z } from "zod";
 import type * as records from "../../src/api/records";
 import type * as schemas from "../../src/api/schemas";
+import type { dirEntrySchema } from "../../src/image/dir-entry";
 import type { DirEntry, ImageManifest, Step } from "../../src/image/image-manifest";
 import type { manifestSchema } from "../../src/image/manifest";
-import type { dirEntrySchema, stepSchema } from "../../src/image/step";
+import type { stepSchema } from "../../src/image/step";
 
 /** Read-only all the way down, and every intersection one object. */
 type Flat<T> = T extends readonly (infer U)[]

@@ -1,8 +1,8 @@
 import { Hono } from "hono";
 import { z } from "zod";
 import { missingBlobsRequestSchema } from "../../api/schemas";
+import { digestSchema } from "../../image/digest";
 import { parseWith } from "../../image/manifest";
-import { digestSchema } from "../../image/step";
 import type { AppParts } from "../app";
 import type { AppEnv } from "../auth";
 import { limitBody, readBody, SMALL_BODY_BYTES } from "../request-body";

@@ -1,0 +1,47 @@
+import { z } from "zod";
+import { compareBytes } from "./byte-order";
+import { digestSchema } from "./digest";
+import type { DirEntry } from "./image-manifest";
+import { linkTargetSchema, parentsOf, relativePathSchema } from "./image-path";
+
+/** What a directory holds. Only empty directories stand on their own; the others follow from their files. */
+export const dirEntrySchema = z.discriminatedUnion("kind", [
+  z.strictObject({
+    kind: z.literal("file"),
+    path: relativePathSchema,
+    digest: digestSchema,
+    executable: z.boolean().default(false),
+  }),
+  z.strictObject({ kind: z.literal("link"), path: relativePathSchema, target: linkTargetSchema }),
+  z.strictObject({ kind: z.literal("dir"), path: relativePathSchema }),
+]) satisfies z.ZodType<DirEntry>;
+
+/** Up to here a directory's entries stand in the manifest itself; more stand in a tree (tree.ts). */
+export const MAX_INLINE_ENTRIES = 200;
+
+/** A directory's entries in canonical order (by the bytes of their paths), each path once, and nothing below another. */
+export const dirEntriesSchema = z
+  .array(dirEntrySchema)
+  .transform((entries) => [...entries].sort((a, b) => compareBytes(a.path, b.path)))
+  .refine(
+    (entries) => entries.every((entry, index) => entry.path !== entries[index - 1]?.path),
+    "must not name a path twice",
+  )
+  .superRefine((entries, context) => {
+    for (const message of findOverlaps(entries)) context.addIssue({ code: "custom", message });
+  });
+
+/** What cannot be, or would be a second way to say the same: something below a file or link, or below an empty directory. */
+function findOverlaps(entries: readonly DirEntry[]): string[] {
+  const kinds = new Map(entries.map(({ path, kind }) => [path, kind]));
+  return entries.flatMap(({ path }) =>
+    parentsOf(path).flatMap((parent) => {
+      const kind = kinds.get(parent);
+      if (kind === undefined) return [];
+      const names = `${JSON.stringify(parent)}, which holds ${JSON.stringify(path)}`;
+      return kind === "dir"
+        ? `must not list the directory ${names}: only an empty directory stands on its own`
+        : `must not make a ${kind} of ${names}`;
+    }),
+  );
+}
