@@ -8,7 +8,8 @@ import type { SlotClaim } from "./network-slots";
  * it. A connection is judged packet by packet and not by what the kernel remembers of it: addresses of sandboxes come
  * around again, and memory outlives them.
  *
- * Each call is one transaction and states everything, also what all sandboxes share: it holds whatever was there before.
+ * Each call is one transaction and states everything, also what all sandboxes share: so it may be made again, and mends
+ * what somebody else disturbed.
  */
 
 /**
