@@ -7,6 +7,7 @@ import type { OpenComputerError } from "../../src/errors";
 import { isOpenComputerError } from "../../src/errors";
 import { contentHash, stepKeys } from "../../src/image/hash";
 import { Image, isImage } from "../../src/image/image";
+import { parseManifest } from "../../src/image/manifest";
 import vectors from "./vectors.json";
 
 let dir: string;
@@ -39,6 +40,11 @@ const problemsOf = (image: Image): string[] => {
 describe("identity", () => {
   it.each(Object.entries(vectors))("keeps the golden hash of %s", (_name, { manifest, hash }) => {
     expect(contentHash(manifest as never)).toBe(hash);
+  });
+
+  it("keeps the golden keys of steps", () => {
+    const { manifest, layers } = vectors["the keys of steps"];
+    expect(stepKeys(layers.base, parseManifest(manifest).steps, layers.flavour)).toEqual(layers.keys);
   });
 
   const changes: [string, (image: Image) => Image][] = [
