@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { census, leaked } from "../fixtures/census";
@@ -123,6 +123,29 @@ describe("policies", () => {
     const blind = await preview("blind.json");
     expect(blind.exitCode, blind.output).not.toBe(0);
     expect(blind.output).toContain("leave the policy read-inputs at its level");
+  });
+});
+
+describe("policies and the native plugin", () => {
+  const native = `import * as pulumi from "@pulumi/pulumi";
+class Native extends pulumi.CustomResource {
+  constructor(kind: string, inputs: pulumi.Inputs) { super(\`opencomputer:index:\${kind}\`, "native", inputs); }
+}
+new Native("Snapshot", { image: { steps: [{ type: "pip_install", args: { packages: ["httpx"] } }] } });
+new Native("Sandbox", { envs: { API_KEY: pulumi.secret("hidden"), DB_PASSWORD: "plain" }, timeout: 60 });
+`;
+
+  it("judge its resources, too", async () => {
+    const program = readFileSync(join(stack.project, "index.ts"), "utf8");
+    const plugin = "pulumi-resource-opencomputer";
+    symlinkSync(join(repository, "provider", "plugin", "bin", plugin), join(stack.dir, "bin", plugin));
+    stack.file("index.ts", native);
+    const run = await stack.pulumi("preview", "--stack", "dev", ...withPolicies);
+    stack.file("index.ts", program);
+    expect(run.exitCode, run.output).not.toBe(0);
+    expect(run.output).toContain("httpx; write");
+    expect(run.output).toContain("envs.DB_PASSWORD is not secret");
+    expect(run.output).not.toContain("envs.API_KEY");
   });
 });
 
