@@ -8,6 +8,7 @@ import { openSqliteStore } from "../../src/server/store/sqlite-store";
 import { version } from "../../src/version";
 import { MemoryEngine } from "./memory-engine";
 import { sandboxRow } from "./sandbox-row";
+import { publish, wishFor } from "./snapshot-wish";
 import { bodyOf, EVENTS, image, readEvents, SILENT, until } from "./test-server";
 
 let home: string;
@@ -116,6 +117,16 @@ describe("stop", () => {
     expect(await bodyOf(await call(again, "POST", "/sandboxes", wish))).toMatchObject({ sandboxID });
     expect(await bodyOf(await call(again, "GET", `/sandboxes/${dead}`))).toMatchObject({ status: "stopped" });
   });
+});
+
+it("lets go of what no retention keeps any more, when it starts", async () => {
+  const store = await openSqliteStore(join(home, "server.db"));
+  await store.ensureOrganisation({ id: "local", name: "local" });
+  const retention = { keepLast: 9, ttlSeconds: 60 };
+  for (const hash of ["h1", "h2"]) await publish(store.forOrg("local"), wishFor("t", hash, { retention }), 1);
+  await store.close();
+  const server = await run();
+  expect(await (await call(server, "GET", "/snapshots/t/versions")).json()).toMatchObject([{ version: 2 }]);
 });
 
 describe("after a crash", () => {
