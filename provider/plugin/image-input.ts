@@ -58,10 +58,7 @@ export function readImageInput(input: unknown): ImageInput {
   const problems: Problem[] = [];
   const report = (index: number, one: Problem) =>
     problems.push({ ...one, path: `image.steps[${index}]${one.path && `.${one.path}`}` });
-  const local = steps.flatMap((step, index) => {
-    const parsed = parseLocal(step, (one) => report(index, one));
-    return parsed === undefined ? [] : [{ index, step: parsed }];
-  });
+  const local = steps.map((step, index) => parseLocal(step, (one) => report(index, one)));
   const resolved = resolveLocal(local, report);
   // A step that cannot be read keeps its place, so that the others are checked under their own numbers.
   const read = steps.map((step, index) => resolved.steps.get(index) ?? (isLocal(step) ? NOTHING : step));
@@ -98,20 +95,24 @@ interface ResolvedSteps {
   readonly findBlob: ResolvedImage["findBlob"];
 }
 
-/** All of them in one image, which counts their sizes together and reports all that is wrong with any. */
+/**
+ * All of them in one image, which counts their sizes together and reports all that is wrong with any. The others keep
+ * their places in it as commands do, which may do anything.
+ */
 function resolveLocal(
-  local: readonly { readonly index: number; readonly step: LocalStep }[],
+  local: readonly (LocalStep | undefined)[],
   report: (index: number, problem: Problem) => void,
 ): ResolvedSteps {
   try {
-    const image = local.reduce((whole, { step }) => addStep(whole, step), Image.base());
+    const image = local.reduce((whole, step) => (step ? addStep(whole, step) : whole.runCommands()), Image.base());
     const { manifest, findBlob } = image.resolve();
-    return { steps: new Map(local.map(({ index }, place) => [index, manifest.steps[place] as Step])), findBlob };
+    const steps = manifest.steps.flatMap((step, index) => (local[index] ? [[index, step] as const] : []));
+    return { steps: new Map(steps), findBlob };
   } catch (error) {
     if (!isOpenComputerError(error, "invalid_input")) throw error;
     for (const { path, message } of problemsOf(error)) {
-      const [, place, rest = ""] = /^steps\[(\d+)\]\.?(.*)$/s.exec(path) ?? [];
-      report(local[Number(place ?? 0)]?.index ?? 0, { path: rest, message });
+      const [, index = 0, rest = ""] = /^steps\[(\d+)\]\.?(.*)$/s.exec(path) ?? [];
+      report(Number(index), { path: rest, message });
     }
     return { steps: new Map(), findBlob: () => undefined };
   }

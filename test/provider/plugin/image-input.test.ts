@@ -43,6 +43,14 @@ describe("readImageInput", () => {
     expect(await text(findBlob(digest)?.open() ?? Readable.from([]))).toBe("grüß dich\n");
   });
 
+  it("knows that commands between local steps may do anything, and where they do not", () => {
+    const content = (path: string) => ({ type: "add_content", args: { path, content: "" } });
+    expect(readImageInput({ steps: [content("/a"), run, content("/a/b")] }).failures).toEqual([]);
+    expect(readImageInput({ steps: [run, content("/a"), content("/a/b")] }).failures).toEqual([
+      { property: "image.steps[2].args.path", reason: "needs the directory /a, which step 2 made a file" },
+    ]);
+  });
+
   it("leaves a manifest as it is", () => {
     const manifest = { base: "base", steps: [run] };
     expect(readImageInput(manifest)).toMatchObject({ image: manifest, manifest, failures: [] });
