@@ -66,10 +66,16 @@ function fromSnapshot({ id, name, manifest, labels, retention }: SnapshotInfo): 
   return { id, inputs: given({ name, image: manifest, labels, retention }) };
 }
 
-/** The environment is not there: no server tells it, as it may hold secrets. */
+/** The environment is not there: no server tells it, as it may hold secrets. What is the default, a program would not write. */
 function fromSandbox(sandbox: SandboxInfo): Found {
   const { sandboxID, snapshot, metadata, tags, timeout, memoryMB, cpuCount, network } = sandbox;
-  return { id: sandboxID, inputs: given({ snapshot, metadata, tags, timeout, memoryMB, cpuCount, network }) };
+  const sizes = { memoryMB: unless(4096, memoryMB), cpuCount: unless(1, cpuCount) };
+  const limits = { timeout: unless(0, timeout), network: unless("egress", network) };
+  return { id: sandboxID, inputs: given({ snapshot, metadata, tags, ...limits, ...sizes }) };
+}
+
+function unless<T>(standard: T, value: T | undefined): T | undefined {
+  return value === standard ? undefined : value;
 }
 
 /** Without what says nothing: an empty map is as good as none, and a program would not write it. */

@@ -1,0 +1,210 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type ServerType, serve } from "@hono/node-server";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { UNKNOWN } from "../../provider/context";
+import { Image } from "../../src/image/image";
+import { createTestServer, type TestServer, until } from "../server/test-server";
+import type { Json, ProviderProcess } from "./provider-process";
+
+export type ResourceName = "snapshot" | "sandbox";
+
+/** A host of the handlers, and how it spells what a program says. */
+export interface ProviderHost {
+  readonly start: (resource: ResourceName, env: Record<string, string>) => Promise<ProviderProcess>;
+  readonly urn: (resource: ResourceName, name: string) => string;
+  /** Inputs as they come to `check`, of an image's manifest (or {@link UNKNOWN}) and the other inputs. */
+  readonly inputs: (urn: string, image: unknown, rest?: Json) => Json;
+}
+
+/** A test server that can be reached over HTTP, and a cache folder. */
+export interface Stage {
+  readonly server: TestServer;
+  readonly dir: string;
+  readonly env: Record<string, string>;
+  readonly close: () => Promise<void>;
+}
+
+export async function openStage(): Promise<Stage> {
+  const dir = mkdtempSync(join(tmpdir(), "oc-provider-"));
+  const server = await createTestServer();
+  const http = await new Promise<ServerType>((resolve) => {
+    const listening: ServerType = serve({ fetch: server.app.fetch, hostname: "127.0.0.1", port: 0 }, () =>
+      resolve(listening),
+    );
+  });
+  const env = {
+    OPENCOMPUTER_API_URL: `http://127.0.0.1:${(http.address() as AddressInfo).port}`,
+    OPENCOMPUTER_API_KEY: server.keys.a,
+    OPENCOMPUTER_CACHE: dir,
+  };
+  const close = async () => {
+    http.close();
+    await server.close();
+    rmSync(dir, { recursive: true, force: true });
+  };
+  return { server, dir, env, close };
+}
+
+const NO_CHANGES = 1;
+const CHANGES = 2;
+
+/**
+ * What every host must do with the handlers, over Pulumi's own wire: the host in a process of its own, the real server, an
+ * engine below it that only pretends.
+ */
+export function describeConformance(host: string, { start, urn, inputs }: ProviderHost): void {
+  describe(`${host} host`, () => {
+    let stage: Stage;
+    let snapshots: ProviderProcess;
+    let sandboxes: ProviderProcess;
+
+    beforeAll(async () => {
+      stage = await openStage();
+      snapshots = await start("snapshot", stage.env);
+      sandboxes = await start("sandbox", stage.env);
+    });
+    afterAll(async () => {
+      snapshots?.close();
+      sandboxes?.close();
+      await stage?.close();
+    });
+
+    /** A snapshot that stands, as the engine has recorded it. */
+    async function createSnapshot(name: string, image: Image, rest: Json = {}) {
+      const facts = { urn: urn("snapshot", name) };
+      const { inputs: checked, failures } = await snapshots.check({}, inputs(facts.urn, image.toJSON(), rest), facts);
+      expect(failures).toEqual([]);
+      return { facts, checked, ...(await snapshots.create(checked, facts)) };
+    }
+
+    it("tells a snapshot's life: check, create, diff, read, delete", async () => {
+      const image = Image.base().runCommands("print hello");
+      const { facts, checked, id, outs } = await createSnapshot("life", image);
+      expect(checked).toMatchObject({
+        contentHash: image.cacheKey(),
+        name: expect.stringMatching(/^life-[0-9a-f]{7}$/),
+      });
+      expect(outs).toMatchObject({ contentHash: image.cacheKey(), record: { status: "ready", version: 1 } });
+      expect(snapshots.lines.filter((line) => line.urn === facts.urn)).not.toEqual([]);
+
+      const oldInputs = checked;
+      expect(await snapshots.diff(id, outs, checked, { ...facts, oldInputs })).toMatchObject({ changes: NO_CHANGES });
+      expect(await snapshots.read(id, outs, { ...facts, oldInputs })).toMatchObject({ id, props: outs });
+      await snapshots.delete(id, outs, facts);
+      await snapshots.delete(id, outs, facts);
+      expect((await snapshots.read(id, outs, { ...facts, oldInputs })).id).toBe("");
+    });
+
+    it("makes a changed image a new version of an explicit name", async () => {
+      const first = await createSnapshot("versions", Image.base().runCommands("print 1"), { name: "versions" });
+      const { facts } = first;
+      const image = Image.base().runCommands("print 2").toJSON();
+      const news = inputs(facts.urn, image, { name: "versions", labels: { team: "data" } });
+      const { inputs: checked } = await snapshots.check(first.checked, news, facts);
+      const oldInputs = first.checked;
+      const diff = await snapshots.diff(first.id, first.outs, checked, { ...facts, oldInputs });
+      expect(diff).toMatchObject({ changes: CHANGES, replaces: [] });
+      const outs = await snapshots.update(first.id, first.outs, checked, { ...facts, oldInputs });
+      expect(outs).toMatchObject({ record: { version: 2 }, labels: { team: "data" } });
+      expect(await snapshots.read(first.id, outs, { ...facts, oldInputs: checked })).toMatchObject({ props: outs });
+    });
+
+    it("leaves the unknown unknown", async () => {
+      const facts = { urn: urn("snapshot", "unknown") };
+      const { inputs: checked } = await snapshots.check({}, inputs(facts.urn, UNKNOWN), facts);
+      expect(checked).toMatchObject({ contentHash: UNKNOWN, name: UNKNOWN, ref: UNKNOWN });
+      const olds = { contentHash: "a", name: "b" };
+      expect(await snapshots.diff("id", olds, checked, { ...facts, oldInputs: olds })).toMatchObject({
+        changes: CHANGES,
+        replaces: ["contentHash", "name"],
+      });
+    });
+
+    it("finds what a create made whose answer was lost", async () => {
+      const { facts, checked, id } = await createSnapshot("lost", Image.base().runCommands("print lost"));
+      expect(await snapshots.create(checked, facts)).toMatchObject({ id });
+    });
+
+    it("says all that is wrong with an image, in the program's words", async () => {
+      const facts = { urn: urn("snapshot", "wrong") };
+      const image = {
+        base: "base",
+        steps: [
+          { type: "workdir", args: { path: "x" } },
+          { type: "nonsense", args: {} },
+        ],
+      };
+      const { failures } = await snapshots.check({}, inputs(facts.urn, image, { stepTimeoutSeconds: 0 }), facts);
+      expect(failures).toEqual(["stepTimeoutSeconds", "image.steps[0].args.path", "image.steps[1].type"]);
+    });
+
+    it("shows the reason of a failed build, and leaves nothing", async () => {
+      await expect(createSnapshot("broken", Image.base().runCommands("fail"), { name: "broken" })).rejects.toThrow(
+        /step 1/,
+      );
+      expect(await (await stage.server.request("GET", "/api/snapshots")).text()).not.toContain("broken");
+    });
+
+    it("names an endpoint that is not configured", async () => {
+      await expect(createSnapshot("elsewhere", Image.base(), { endpoint: "mars" })).rejects.toThrow(
+        /no endpoint.*mars/,
+      );
+    });
+
+    it("tells a sandbox's life, with updates in place", async () => {
+      const snapshot = await createSnapshot("box", Image.base().runCommands("print box"), { name: "box" });
+      const facts = { urn: urn("sandbox", "box") };
+      const program = { snapshot: snapshot.outs["ref"], envs: { A: "1" }, timeout: 60 };
+      const { inputs: checked } = await sandboxes.check({}, inputs(facts.urn, undefined, program), facts);
+      const { id, outs } = await sandboxes.create(checked, facts);
+      expect(outs).toMatchObject({ sandboxId: id, status: "running", snapshot: snapshot.outs["ref"] });
+
+      const changed = { ...program, timeout: 120, tags: { team: "data" } };
+      const { inputs: news } = await sandboxes.check(checked, inputs(facts.urn, undefined, changed), facts);
+      const diff = await sandboxes.diff(id, outs, news, { ...facts, oldInputs: checked });
+      expect(diff).toMatchObject({ changes: CHANGES, replaces: [] });
+      const updated = await sandboxes.update(id, outs, news, { ...facts, oldInputs: checked });
+      expect(updated).toMatchObject({ sandboxId: id, timeout: 120, tags: { team: "data" } });
+      const other = { ...news, envs: { A: "2" } };
+      const replaced = await sandboxes.diff(id, updated, other, { ...facts, oldInputs: news });
+      expect(replaced).toMatchObject({ changes: CHANGES, replaces: ["envs"] });
+
+      await sandboxes.delete(id, updated, facts);
+      expect((await sandboxes.read(id, updated, { ...facts, oldInputs: news })).id).toBe("");
+    });
+
+    it("ends a running build when the engine cancels, with a process of its own", async () => {
+      const provider = await start("snapshot", stage.env);
+      try {
+        const facts = { urn: urn("snapshot", "cancelled") };
+        const image = Image.base().runCommands("wait for ever").toJSON();
+        const { inputs: checked } = await provider.check({}, inputs(facts.urn, image), facts);
+        const creation = provider.create(checked, facts).then(() => "created", String);
+        await until("the build runs", () => stage.server.engine.building === 1);
+        await provider.cancel();
+        expect(await creation).toMatch(/aborted|cancelled|given up/);
+        await until("the build is over", () => stage.server.engine.building === 0);
+      } finally {
+        provider.close();
+      }
+    });
+
+    it("ends with its engine, and so do its builds", async () => {
+      const provider = await start("snapshot", stage.env);
+      try {
+        const facts = { urn: urn("snapshot", "orphan") };
+        const image = Image.base().runCommands("wait in vain").toJSON();
+        const { inputs: checked } = await provider.check({}, inputs(facts.urn, image), facts);
+        provider.create(checked, facts).catch(() => undefined);
+        await until("the build runs", () => stage.server.engine.building === 1);
+        await provider.abandon();
+        await until("the build is over", () => stage.server.engine.building === 0);
+      } finally {
+        provider.close();
+      }
+    });
+  });
+}
