@@ -47,7 +47,7 @@ describe("readImageInput", () => {
     const content = (path: string) => ({ type: "add_content", args: { path, content: "" } });
     expect(readImageInput({ steps: [content("/a"), run, content("/a/b")] }).failures).toEqual([]);
     expect(readImageInput({ steps: [run, content("/a"), content("/a/b")] }).failures).toEqual([
-      { property: "image.steps[2].args.path", reason: "needs the directory /a, which step 2 made a file" },
+      { property: "image.steps[2].args.path", reason: 'needs the directory /a, which step 2 made a file; got "/a/b"' },
     ]);
   });
 
