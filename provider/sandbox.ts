@@ -102,6 +102,7 @@ async function create(context: HandlerContext, inputs: Properties): Promise<Crea
     if (readyCheck !== undefined) {
       log.status(`waiting until ready: ${readyCheck.command}`);
       await waitUntilReady(api, sandbox.sandboxID, readyCheck, signal);
+      log.status("ready");
     }
   } catch (error) {
     // Nobody would know of it; whether the operation was cancelled does not matter for that.

@@ -34,10 +34,9 @@ import { isSame } from "./is-same";
  * | stepTimeoutSeconds, buildTimeoutSeconds, builderMemoryMB | update, nothing runs | they concern the next build |
  * | adopt | update, nothing runs | it concerns creation |
  *
- * Whether the server has versions is known from its answer, which is recorded (`record.version`). Inputs whose names
- * begin with two underscores are hidden in every diff: `__manifest` is what create builds, `__autoNamed` says that the
- * name was made here, `__secret` that the image holds a secret of the program, so that its steps are counted in logs
- * and not told.
+ * Whether the server has versions is known from its recorded answer (`record.version`). Inputs that begin with two
+ * underscores are hidden in every diff: `__manifest` is what create builds, `__autoNamed` says that the name was made
+ * here, `__secret` that the image holds a secret, so that its steps are counted in logs and not told.
  */
 export const snapshotHandlers: ResourceHandlers = { check, diff, create, read, update, delete: remove };
 
@@ -116,13 +115,32 @@ function diff({ log }: PlanContext, olds: Properties, news: Properties): DiffRes
 
 async function create(context: HandlerContext, inputs: Properties): Promise<CreateResult> {
   const checked = checkedSchema.parse(inputs);
-  const snapshot = await build(context, checked, "fail").catch((error: unknown) => {
-    if (!isOpenComputerError(error, "conflict")) throw error;
-    return adopt(context, checked, error);
-  });
+  const existing = await find(context, checked.name);
+  const snapshot =
+    existing?.status === "ready" ? await adopt(context, checked, existing) : await make(context, checked);
   const isLost = snapshot.version === undefined && (inputs["labels"] ?? inputs["retention"]) !== undefined;
   if (isLost) context.log.warn("this server keeps no labels and no retention: they stand in the stack's state only");
   return { id: snapshot.id, outs: toOutputs(inputs, snapshot) };
+}
+
+async function make(context: HandlerContext, checked: Checked): Promise<SnapshotInfo> {
+  try {
+    return await build(context, checked, "fail");
+  } catch (error) {
+    // Somebody was faster.
+    const existing = isOpenComputerError(error, "conflict") ? await find(context, checked.name) : undefined;
+    if (existing === undefined) throw error;
+    return await adopt(context, checked, existing);
+  }
+}
+
+async function find({ api, signal }: HandlerContext, name: string): Promise<SnapshotInfo | undefined> {
+  try {
+    return await api.getSnapshot(name, { signal });
+  } catch (error) {
+    if (isOpenComputerError(error, "not_found")) return undefined;
+    throw error;
+  }
 }
 
 /** Snapshots that a create found instead of building, by the connection that found them. */
@@ -133,13 +151,12 @@ const found = new WeakMap<object, Set<string>>();
  * not recorded (the CLI was killed), or the old one of a replacement that the user forces. Somebody else's is taken over
  * only where the program says so. A server without versions says no owner; there the content decides alone.
  */
-async function adopt(context: HandlerContext, checked: Checked, conflict: OpenComputerError): Promise<SnapshotInfo> {
+async function adopt(context: HandlerContext, checked: Checked, existing: SnapshotInfo): Promise<SnapshotInfo> {
   const { api, urn, signal } = context;
-  const existing = await api.getSnapshot(checked.name, { signal });
   const hasSameContent = existing.contentHash === checked.contentHash && existing.status === "ready";
   const isOurs = existing.version === undefined || existing.owner === toOwner(urn);
-  if (checked.adopt !== true && !(hasSameContent && isOurs)) throw taken(existing, hasSameContent, conflict);
-  if (!hasSameContent && existing.version === undefined) throw taken(existing, hasSameContent, conflict);
+  const mayTake = checked.adopt === true && (hasSameContent || existing.version !== undefined);
+  if (!mayTake && !(hasSameContent && isOurs)) throw taken(existing, hasSameContent);
   found.set(api, (found.get(api) ?? new Set()).add(existing.id));
   const snapshot = hasSameContent ? existing : await build(context, checked, "version");
   if (checked.adopt !== true || existing.version === undefined) return snapshot;
@@ -147,14 +164,13 @@ async function adopt(context: HandlerContext, checked: Checked, conflict: OpenCo
   return await api.updateSnapshot(checked.name, { labels, retention }, { signal });
 }
 
-function taken(existing: SnapshotInfo, hasSameContent: boolean, cause: OpenComputerError): OpenComputerError {
+function taken(existing: SnapshotInfo, hasSameContent: boolean): OpenComputerError {
   const content = hasSameContent ? "the same content and another owner" : "another content";
   const takeOver = existing.version === undefined ? "" : "set adopt: true to take it over, ";
   return new OpenComputerError(
     "conflict",
     `a snapshot named ${existing.name} exists with ${content} (${existing.contentHash.slice(0, 12)}, ${existing.status}); ` +
       `${takeOver}choose another name, leave the name out, or delete that snapshot first`,
-    { cause },
   );
 }
 
@@ -189,14 +205,9 @@ const ADVICE = new Map<string, (name: string) => string>([
 ]);
 
 async function read(context: HandlerContext, id: string, outs: Properties): Promise<Properties | undefined> {
-  try {
-    const snapshot = await context.api.getSnapshot(String(outs["name"]), { signal: context.signal });
-    // The same name with another id is another snapshot: ours was deleted, and this one is not ours to keep.
-    return snapshot.id === id && snapshot.status !== "failed" ? toOutputs(outs, snapshot) : undefined;
-  } catch (error) {
-    if (isOpenComputerError(error, "not_found")) return undefined;
-    throw error;
-  }
+  const snapshot = await find(context, String(outs["name"]));
+  // The same name with another id is another snapshot: ours was deleted, and this one is not ours to keep.
+  return snapshot?.id === id && snapshot.status !== "failed" ? toOutputs(outs, snapshot) : undefined;
 }
 
 async function update(context: HandlerContext, _id: string, olds: Properties, news: Properties): Promise<Properties> {

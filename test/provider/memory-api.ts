@@ -34,6 +34,8 @@ export class MemoryApi
   execResult: ExecResult = { exitCode: 0, stdout: "", stderr: "" };
   /** Raised by every call while it is set: a server that is down, or a key that it does not know. */
   failure: OpenComputerError | undefined;
+  /** How the next builds end. */
+  buildFailure: OpenComputerError | undefined;
   private count = 0;
 
   /** @param versions false for a server that has one snapshot a name and keeps nothing of ours, as the hosted one */
@@ -48,6 +50,7 @@ export class MemoryApi
       throw new OpenComputerError("conflict", `the name ${name} is taken`);
     }
     options?.onBuildLog?.({ step: 1, type: "run", message: "step 1/1: run it" });
+    if (this.buildFailure) throw this.buildFailure;
     options?.onBuildLog?.({ step: 1, type: "run", message: "step 1/1 completed in 2.0 s" });
     const number = ++this.count;
     const ours = { version: (existing?.version ?? 0) + 1, labels, owner: existing?.owner ?? owner };

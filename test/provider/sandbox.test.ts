@@ -133,7 +133,7 @@ describe("create", () => {
     expect(api.lastExec).toMatchObject({ cmd: "sh", timeout: 70 });
     expect(api.lastExec?.args?.slice(2)).toEqual(["ready-check", "curl 'localhost'", "60"]);
     expect(api.lastExec?.args?.[1]).not.toContain("curl");
-    expect(lines).toEqual(["status waiting until ready: curl 'localhost'"]);
+    expect(lines).toEqual(["status waiting until ready: curl 'localhost'", "status ready"]);
   });
 
   it("leaves none behind that does not get ready, and says what the command said last", async () => {

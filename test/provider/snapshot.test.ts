@@ -234,7 +234,7 @@ describe("create", () => {
     ["unauthorized", /^step 3 failed$/],
   ];
   it.each(failures)("says what to do after %s", async (code, message) => {
-    api.failure = new OpenComputerError(code, "step 3 failed");
+    api.buildFailure = new OpenComputerError(code, "step 3 failed");
     await expect(created(fixed())).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
   });
 });

@@ -1,3 +1,4 @@
+// @ts-nocheck: what the package exports is put above it by the test.
 // The program whose states are kept here; `Image`, `Snapshot` and `Sandbox` are the package's.
 const pulumi = require("@pulumi/pulumi");
 
