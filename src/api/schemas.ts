@@ -1,3 +1,4 @@
+import { isIPv4 } from "node:net";
 import { z } from "zod";
 import { ERROR_CODES } from "../errors";
 import { digestSchema } from "../image/digest";
@@ -63,13 +64,17 @@ export const retentionSchema = z.strictObject({
   ttlSeconds: z.int().min(1).max(315_360_000).optional(),
 }) satisfies z.ZodType<Retention>;
 
+const DESTINATION = "must be a host (pypi.org), *.host, an IPv4 address, or a block (192.0.2.0/24)";
+
 /** One destination of an allow-list: a host, `*.host`, an IPv4 address or block. */
 export const destinationSchema = z
   .string()
   .regex(
     /^((\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?|\d{1,3}(\.\d{1,3}){3}(\/([0-9]|[12][0-9]|3[0-2]))?)$/,
-    "must be a host (pypi.org), *.host, an IPv4 address, or a block (192.0.2.0/24)",
-  );
+    DESTINATION,
+  )
+  // Four numbers are no host, whatever a regular expression of hosts says.
+  .refine((text) => !/^\d+(\.\d+)*(\/\d+)?$/.test(text) || isIPv4(text.split("/")[0] ?? ""), DESTINATION);
 
 export const networkPolicySchema = z.union([
   z.enum(["none", "egress"]),

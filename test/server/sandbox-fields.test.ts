@@ -110,6 +110,7 @@ describe("the network", () => {
     ["a star inside", { egressAllowlist: ["a.*.org"] }],
     ["every name", { egressAllowlist: ["*"] }],
     ["a block that is none", { egressAllowlist: ["192.0.2.0/33"] }],
+    ["an address that is none", { egressAllowlist: ["999.1.1.1"] }],
     ["a text", { egressAllowlist: "pypi.org" }],
     ["a word for no", { networkEnabled: "false" }],
     ["too much", { egressAllowlist: Array.from({ length: 257 }, (_, i) => `h${i}`) }],
