@@ -1,4 +1,5 @@
 import type { BuildLogEvent } from "../src/api/records";
+import { isOpenComputerError, OpenComputerError } from "../src/errors";
 import type { LogLevel } from "./config";
 import type { ResourceLog } from "./context";
 
@@ -51,3 +52,17 @@ const STAGES: ReadonlySet<string> = new Set(["resolve", "create", "queue", "buil
 function withoutSummary(message: string): string {
   return message.replace(/: .*/s, "");
 }
+
+/** Says what to do about a build that did not come to its end. */
+export function explainFailure(error: unknown, name: string): unknown {
+  if (!isOpenComputerError(error)) return error;
+  const advice = ADVICE.get(error.code);
+  if (advice === undefined) return error;
+  const { code, details, retryable } = error;
+  return new OpenComputerError(code, `${error.message}\n${advice(name)}`, { details, retryable, cause: error });
+}
+
+const ADVICE = new Map<string, (name: string) => string>([
+  ["build_failed", (name) => `the whole log: pulumi-opencomputer logs ${name}`],
+  ["aborted", () => "the steps that passed are kept: the next update goes on after them"],
+]);

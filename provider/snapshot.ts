@@ -4,7 +4,7 @@ import { labelsSchema, retentionSchema, snapshotNameSchema, stepTimeoutSecondsSc
 import { isOpenComputerError, OpenComputerError } from "../src/errors";
 import { sha256Hex } from "../src/image/hash";
 import { builderMemorySchema, manifestSchema } from "../src/image/manifest";
-import { showBuild } from "./build-progress";
+import { explainFailure, showBuild } from "./build-progress";
 import {
   type CheckFailure,
   type CheckResult,
@@ -189,20 +189,6 @@ async function build(context: HandlerContext, checked: Checked, ifExists: "fail"
     throw explainFailure(error, name);
   }
 }
-
-/** Says what to do about a build that did not come to its end. */
-function explainFailure(error: unknown, name: string): unknown {
-  if (!isOpenComputerError(error)) return error;
-  const advice = ADVICE.get(error.code);
-  if (advice === undefined) return error;
-  const { code, details, retryable } = error;
-  return new OpenComputerError(code, `${error.message}\n${advice(name)}`, { details, retryable, cause: error });
-}
-
-const ADVICE = new Map<string, (name: string) => string>([
-  ["build_failed", (name) => `the whole log: pulumi-opencomputer logs ${name}`],
-  ["aborted", () => "the steps that passed are kept: the next update goes on after them"],
-]);
 
 async function read(context: HandlerContext, id: string, outs: Properties): Promise<Properties | undefined> {
   const snapshot = await find(context, String(outs["name"]));
