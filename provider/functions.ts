@@ -1,8 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { SnapshotInfo } from "../src/api/records";
 import { invalidInput } from "../src/errors";
 import { type ProviderConfig, readConfig } from "./config";
 import { connectTo } from "./connections";
+import { type SnapshotResult, toSnapshotResult } from "./snapshot-result";
+
+export type { SnapshotResult };
 
 /** Which snapshot: one of `name` and `ref`. */
 export interface GetSnapshotArgs {
@@ -21,25 +23,6 @@ export interface ListSnapshotsArgs {
   readonly endpoint?: string;
 }
 
-/** A snapshot that another stack, or nobody's stack, made. */
-export interface SnapshotResult {
-  readonly id: string;
-  readonly name: string;
-  /** For a `Sandbox`: this very content, whatever the name means later. */
-  readonly ref: string;
-  readonly contentHash: string;
-  /** `ready`, `building` or `failed`. */
-  readonly status: string;
-  readonly checkpointId?: string;
-  /** ISO 8601. */
-  readonly createdAt: string;
-  /** Where the server has versions. */
-  readonly version?: number;
-  readonly labels: Readonly<Record<string, string>>;
-  /** Further names of this version. */
-  readonly tags: readonly string[];
-}
-
 /**
  * Looks a snapshot up while the program runs, in a preview, too.
  *
@@ -53,7 +36,7 @@ export async function getSnapshot({ name, ref, endpoint }: GetSnapshotArgs): Pro
   if (which === undefined || (ref !== undefined && name !== undefined)) {
     throw invalidInput("getSnapshot", [{ path: "", message: "needs either name or ref" }]);
   }
-  return toResult(await (await connectFor(endpoint)).getSnapshot(which));
+  return toSnapshotResult(await (await connectFor(endpoint)).getSnapshot(which));
 }
 
 /** As {@link getSnapshot}, of arguments that are known later. */
@@ -69,7 +52,7 @@ export function getSnapshotOutput(args: Wrapped<GetSnapshotArgs>): pulumi.Output
  */
 export async function listSnapshots({ labels, endpoint }: ListSnapshotsArgs = {}): Promise<SnapshotResult[]> {
   const api = await connectFor(endpoint);
-  return (await api.listSnapshots(labels === undefined ? {} : { labels })).map(toResult);
+  return (await api.listSnapshots(labels === undefined ? {} : { labels })).map(toSnapshotResult);
 }
 
 /** As {@link listSnapshots}, of arguments that are known later. */
@@ -92,12 +75,4 @@ function warn(line: string): void {
 function stackConfig(): ProviderConfig {
   const config = new pulumi.Config("opencomputer");
   return readConfig((key) => config.get(key));
-}
-
-/** Without the manifest: it may hold what the image's maker keeps secret. */
-function toResult(info: SnapshotInfo): SnapshotResult {
-  const { id, name, contentHash, status, checkpointId, createdAt, version, labels = {}, tags = [] } = info;
-  const ref = `${name}@${contentHash.slice(0, 12)}`;
-  const given = { ...(checkpointId ? { checkpointId } : {}), ...(version ? { version } : {}) };
-  return { id, name, ref, contentHash, status, createdAt, labels, tags, ...given };
 }

@@ -20,6 +20,7 @@ import {
 import { describeImage, explainRebuild, imageInputs, UNKNOWN_IMAGE } from "./image-inputs";
 import { parseInputs, withDefaults } from "./inputs";
 import { isSame } from "./is-same";
+import { toRef } from "./snapshot-result";
 
 /**
  * The life of a `Snapshot`. What a change of an input does:
@@ -90,11 +91,6 @@ function autoName(urn: string, olds: Properties, hash: string): string {
   if (olds["__autoNamed"] === true && olds["contentHash"] === hash && typeof kept === "string") return kept;
   const logical = (urn.split("::").pop() ?? "").replace(/[^A-Za-z0-9._-]+/g, "-").replace(/^[^A-Za-z0-9]+/, "");
   return `${(logical || "snapshot").slice(0, 100)}-${sha256Hex(`${urn}\n${hash}`).slice(0, 7)}`;
-}
-
-/** The snapshot with this very content, whatever the name means later. */
-export function toRef(name: string, hash: string): string {
-  return `${name}@${hash.slice(0, 12)}`;
 }
 
 /** Inputs whose change leaves the snapshot as it is. */

@@ -1,9 +1,8 @@
 import { z } from "zod";
-import type { SnapshotInfo } from "../../src/api/records";
 import { labelsSchema, snapshotNameSchema, snapshotRefSchema } from "../../src/api/schemas";
 import type { CheckFailure, HandlerContext, Properties } from "../context";
 import { parseInputs } from "../inputs";
-import { toRef } from "../snapshot";
+import { toSnapshotResult } from "../snapshot-result";
 import type { NativeSession } from "./native-session";
 
 /** What a function says, or what is wrong with its arguments. */
@@ -25,12 +24,12 @@ export const listSnapshotsArgsSchema = z.strictObject({
 export async function invoke(session: NativeSession, token: string, args: Properties): Promise<Answer> {
   switch (token) {
     case "opencomputer:index:getSnapshot":
-      return call(session, getSnapshotArgsSchema, args, async ({ api, signal }, { name, ref = name ?? "" }) =>
-        toResult(await api.getSnapshot(ref, { signal })),
-      );
+      return call(session, getSnapshotArgsSchema, args, async ({ api, signal }, { name, ref = name ?? "" }) => ({
+        ...toSnapshotResult(await api.getSnapshot(ref, { signal })),
+      }));
     case "opencomputer:index:listSnapshots":
       return call(session, listSnapshotsArgsSchema, args, async ({ api, signal }, { labels }) => ({
-        snapshots: (await api.listSnapshots({ signal, ...(labels ? { labels } : {}) })).map(toResult),
+        snapshots: (await api.listSnapshots({ signal, ...(labels ? { labels } : {}) })).map(toSnapshotResult),
       }));
     default:
       return { failures: [{ property: "", reason: `${token} is none of our functions: getSnapshot, listSnapshots` }] };
@@ -50,20 +49,3 @@ async function call<T extends { readonly endpoint?: string | undefined }>(
 
 /** A function has no row of its own in the display. */
 const NOBODY = { urn: "", timeoutSeconds: 0 };
-
-/** Without the manifest: it may hold what the image's maker keeps secret. */
-function toResult(snapshot: SnapshotInfo): Properties {
-  const { id, name, contentHash, status, createdAt, checkpointId, version, labels = {}, tags = [] } = snapshot;
-  return {
-    id,
-    name,
-    contentHash,
-    ref: toRef(name, contentHash),
-    status,
-    createdAt,
-    checkpointId,
-    version,
-    labels,
-    tags,
-  };
-}
