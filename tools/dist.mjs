@@ -39,7 +39,7 @@ async function digestSources() {
 async function listSources() {
   const lists = SOURCES.map(async (folder) => {
     const names = await readdir(join(PROJECT, folder), { recursive: true }).catch(() => []);
-    return names.filter((name) => /\.[cm]?[jt]s$/.test(name)).map((name) => join(folder, name));
+    return names.filter((name) => /\.([cm]?[jt]s|json)$/.test(name)).map((name) => join(folder, name));
   });
   return (await Promise.all(lists)).flat().sort();
 }
