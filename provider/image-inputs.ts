@@ -1,10 +1,11 @@
 import { z } from "zod";
 import { assertNever } from "../src/errors";
-import { contentHash, sha256Hex, toCanonicalJson } from "../src/image/hash";
+import { contentHash } from "../src/image/hash";
 import type { DirEntry, ImageManifest, Step } from "../src/image/image-manifest";
 import { manifestSchema } from "../src/image/manifest";
-import { summariseStep } from "../src/image/step";
+import { describeStep } from "../src/image/step-description";
 import { type Properties, type ResourceLog, UNKNOWN } from "./context";
+import { describeRebuild } from "./rebuild";
 
 /** The inputs that stand for an image, as the hosts hand them over. */
 export const imageInputs = {
@@ -20,7 +21,7 @@ export function describeImage(manifest: ImageManifest): Properties {
   return {
     contentHash: contentHash(manifest),
     steps: manifest.steps.map(describeStep),
-    files: Object.fromEntries(manifest.steps.flatMap(describeFiles)),
+    files: describeFiles(manifest),
     __manifest: manifest,
   };
 }
@@ -28,36 +29,30 @@ export function describeImage(manifest: ImageManifest): Properties {
 /** A hash of something unknown would look right and be wrong: all that follows from the image is unknown, too. */
 export const UNKNOWN_IMAGE: Properties = { contentHash: UNKNOWN, steps: UNKNOWN, files: UNKNOWN, __manifest: UNKNOWN };
 
-const describedStepsSchema = z.array(z.object({ summary: z.string(), digest: z.string() }));
-
 /** Says the one thing that a reader of the plan wants to know: where the rebuild begins. */
 export function explainRebuild(log: ResourceLog, olds: Properties, news: Properties): void {
-  const before = describedStepsSchema.safeParse(olds["steps"]);
-  const after = describedStepsSchema.safeParse(news["steps"]);
-  if (!before.success || !after.success) return;
-  const first = after.data.findIndex((step, index) => step.digest !== before.data[index]?.digest);
-  const total = after.data.length;
-  const step = after.data[first];
-  if (step === undefined)
-    log.info(`rebuild: the last ${before.data.length - total} steps are gone, ${total} are cached`);
-  else {
-    const summary = news["__secret"] === true ? "" : `: ${step.summary}`;
-    log.info(`rebuild from step ${first + 1} of ${total}${summary} (${first} cached)`);
-  }
+  const line = describeRebuild(olds, news, news["__secret"] === true);
+  if (line !== undefined) log.info(line);
 }
 
-function describeStep(step: Step): Properties {
-  const digest = sha256Hex(toCanonicalJson(step)).slice(0, 16);
-  return { op: step.type, summary: summariseStep(step), digest };
+/** By path; of one that is added twice, both. */
+function describeFiles(manifest: ImageManifest): Record<string, string> {
+  const files = new Map<string, string>();
+  for (const [path, what] of manifest.steps.flatMap(describeStepFiles)) {
+    const before = files.get(path);
+    files.set(path, before === undefined ? what : `${before}, then ${what}`);
+  }
+  return Object.fromEntries(files);
 }
 
 /** Where a file stands in the image, and the beginning of its digest: enough to see in a diff which one changed. */
-function describeFiles(step: Step): [path: string, what: string][] {
+function describeStepFiles(step: Step): [path: string, what: string][] {
   if (step.type === "add_file") return [[step.args.path, shortDigest(step.args.digest, step.args.executable)]];
   if (step.type !== "add_dir") return [];
   const { args } = step;
-  if ("tree" in args) return [[`${args.path}/`, `tree ${shortDigest(args.tree, false)}`]];
-  return args.entries.map((entry) => [`${args.path}/${entry.path}`, describeEntry(entry)]);
+  const root = args.path === "/" ? "" : args.path;
+  if ("tree" in args) return [[`${root}/`, `tree ${shortDigest(args.tree, false)}`]];
+  return args.entries.map((entry) => [`${root}/${entry.path}`, describeEntry(entry)]);
 }
 
 function describeEntry(entry: DirEntry): string {

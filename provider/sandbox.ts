@@ -20,6 +20,7 @@ import { describeImage, explainRebuild, imageInputs, UNKNOWN_IMAGE } from "./ima
 import { parseInputs, withDefaults } from "./inputs";
 import { isSame } from "./is-same";
 import { readyCheckSchema, waitUntilReady } from "./ready-check";
+import { hasContent } from "./snapshot-content";
 
 /**
  * The life of a `Sandbox`. What a change of an input does:
@@ -140,7 +141,7 @@ async function start({ api, signal }: HandlerContext, request: CreateSandboxRequ
   } catch (error) {
     if (name === undefined || hash === undefined || !isOpenComputerError(error, "not_found")) throw error;
     const current = await api.getSnapshot(name, { signal });
-    if (current.version !== undefined || !current.contentHash.startsWith(hash)) throw error;
+    if (current.version !== undefined || !(await hasContent(current, hash))) throw error;
     return await api.createSandbox({ ...request, snapshot: name }, options);
   }
 }

@@ -20,6 +20,7 @@ import {
 import { describeImage, explainRebuild, imageInputs, UNKNOWN_IMAGE } from "./image-inputs";
 import { parseInputs, withDefaults } from "./inputs";
 import { isSame } from "./is-same";
+import { hasContent } from "./snapshot-content";
 import { toRef } from "./snapshot-result";
 
 /**
@@ -149,7 +150,7 @@ const found = new WeakMap<object, Set<string>>();
  */
 async function adopt(context: HandlerContext, checked: Checked, existing: SnapshotInfo): Promise<SnapshotInfo> {
   const { api, urn, signal } = context;
-  const hasSameContent = existing.contentHash === checked.contentHash && existing.status === "ready";
+  const hasSameContent = existing.status === "ready" && (await hasContent(existing, checked.contentHash));
   const isOurs = existing.version === undefined || existing.owner === toOwner(urn);
   const mayTake = checked.adopt === true && (hasSameContent || existing.version !== undefined);
   if (!mayTake && !(hasSameContent && isOurs)) throw taken(existing, hasSameContent);
@@ -222,7 +223,9 @@ function hasVersions(outs: Properties): boolean {
 
 /** Nothing that moves by itself (lastUsedAt) is an output: it would be drift on every refresh. */
 function toOutputs(inputs: Properties, snapshot: SnapshotInfo): Properties {
-  const { name, contentHash, checkpointId = null, status, createdAt, version, labels } = snapshot;
+  const { name, checkpointId = null, status, createdAt, version, labels } = snapshot;
+  // A server without versions has a hash of its own, which would make every plan a replacement.
+  const contentHash = version === undefined ? String(inputs["contentHash"]) : snapshot.contentHash;
   const outs = {
     ...visible(inputs),
     contentHash,

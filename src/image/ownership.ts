@@ -23,3 +23,11 @@ export const ownershipFields = {
 export function isExecutable({ mode }: { readonly mode?: string | undefined }, own: boolean): boolean {
   return mode === undefined ? own : (Number.parseInt(mode, 8) & 0o100) !== 0;
 }
+
+/** What is said of mode and owner, in a summary. */
+export function describeOwnership(args: {
+  readonly mode?: string | undefined;
+  readonly owner?: string | undefined;
+}): string[] {
+  return [...(args.mode ? [`mode ${args.mode}`] : []), ...(args.owner ? [`owner ${args.owner}`] : [])];
+}

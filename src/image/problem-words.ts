@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { withoutCredentials } from "./credentials";
 import { isOutput, OUTPUT_ADVICE } from "./output";
 
 type RawIssue = Parameters<z.core.$ZodErrorMap>[0];
@@ -37,11 +38,6 @@ function valueAt(path: readonly PropertyKey[], input: unknown): unknown {
     (at, part) => (typeof at === "object" && at !== null ? Reflect.get(at, part) : undefined),
     input,
   );
-}
-
-/** A package may be a URL with a token in it. */
-function withoutCredentials(text: string): string {
-  return text.replace(/\/\/[^/@\s]+@/g, "//…@");
 }
 
 function shorten(text: string): string {

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { assertNever } from "../errors";
+import { withoutCredentials } from "./credentials";
 import type { Step } from "./image-manifest";
 import { addDirSchema, describeAddDir } from "./steps/add-dir";
 import { addFileSchema, describeAddFile } from "./steps/add-file";
@@ -24,11 +25,16 @@ export const stepSchema = z.discriminatedUnion("type", [
 ]) satisfies z.ZodType<Step>;
 
 /**
- * One short line for people: `pip_install pandas polars==1.9`.
- * Values of environment variables are left out: a log is no place for them.
+ * One line for people: `pip_install pandas polars==1.9`. Values of environment variables and credentials in URLs are
+ * left out: a log is no place for them.
+ *
+ * @param maxLength in characters; what is longer is cut. Default 100
  */
-export function summariseStep(step: Step): string {
-  return shorten(`${step.type} ${describeArgs(step)}`.trimEnd());
+export function summariseStep(step: Step, maxLength = 100): string {
+  const text = withoutCredentials(`${step.type} ${describeArgs(step)}`)
+    .trimEnd()
+    .replace(/\s+/g, " ");
+  return text.length <= maxLength ? text : `${text.slice(0, maxLength - 1)}…`;
 }
 
 function describeArgs(step: Step): string {
@@ -50,9 +56,4 @@ function describeArgs(step: Step): string {
     default:
       return assertNever(step);
   }
-}
-
-function shorten(text: string): string {
-  const oneLine = text.replace(/\s+/g, " ");
-  return oneLine.length <= 100 ? oneLine : `${oneLine.slice(0, 99)}…`;
 }

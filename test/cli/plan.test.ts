@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
@@ -49,7 +49,10 @@ it("says so where all is built, and in JSON", async () => {
   expect((await run("plan", file)).stdout).toContain("all is built");
   const { contentHash, steps } = JSON.parse((await run("plan", file, "--json")).stdout);
   expect(contentHash).toBe(image.cacheKey());
-  expect(steps[1]).toEqual({ summary: "pip_install polars==1.9", key: keys[1], cached: true, sizeBytes: 0 });
+  expect(steps[1]).toEqual({
+    ...{ op: "pip_install", summary: "pip_install polars==1.9", digest: expect.stringMatching(/^[0-9a-f]{16}$/) },
+    ...{ key: keys[1], cached: true, sizeBytes: 0 },
+  });
 });
 
 it("starts no server, and shows what can be known without one", async () => {
@@ -57,4 +60,14 @@ it("starts no server, and shows what can be known without one", async () => {
   expect(exitCode).toBe(0);
   expect(stdout).toMatch(/^1 +\? +- +- +apt_install jq$/m);
   expect(stdout).toContain(`${image.cacheKey()}: 3 steps`);
+});
+
+it("says that it does not know the sizes of files that a manifest only names", async () => {
+  const agent = join(dir, "agent");
+  mkdirSync(agent);
+  for (let index = 0; index < 250; index++) writeFileSync(join(agent, `f${index}`), "four");
+  writeFileSync(file, JSON.stringify(Image.base().addLocalDir(agent, "/agent")));
+  const { stdout } = await run("plan", file);
+  expect(stdout).toMatch(/^1 +\? +- +\? +add_dir \/agent/m);
+  expect(stdout).toContain(": 1 step\n");
 });

@@ -56,7 +56,12 @@ export class MemoryApi
     const ours = { version: (existing?.version ?? 0) + 1, labels, owner: existing?.owner ?? owner };
     const snapshot: SnapshotInfo = {
       ...{ id: existing?.id ?? `snapshot-${number}`, name, status: "ready" },
-      ...{ contentHash: contentHash(image.manifest), checkpointId: `checkpoint-${number}`, manifest: image.manifest },
+      // The hosted service hashes in its own way.
+      ...{
+        contentHash: this.versions ? contentHash(image.manifest) : `hosted-${number}`,
+        checkpointId: `checkpoint-${number}`,
+        manifest: image.manifest,
+      },
       ...{ createdAt: "2026-01-01T00:00:00.000Z", lastUsedAt: String(number) },
       ...(this.versions ? ours : {}),
     };

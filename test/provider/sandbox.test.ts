@@ -119,11 +119,8 @@ describe("create", () => {
 
   it("starts from the name where the server knows no references and the name means that content", async () => {
     begin(new MemoryApi(false));
-    const { contentHash } = await api.createSnapshot({
-      name: "fixed",
-      image: { manifest: image.toJSON(), findBlob: () => undefined },
-    });
-    await created({ snapshot: `fixed@${contentHash.slice(0, 12)}` });
+    await api.createSnapshot({ name: "fixed", image: { manifest: image.toJSON(), findBlob: () => undefined } });
+    await created({ snapshot: `fixed@${image.cacheKey().slice(0, 12)}` });
     expect(api.lastSandbox?.snapshot).toBe("fixed");
     await expect(created({ snapshot: "fixed@000000000000" })).rejects.toMatchObject({ code: "not_found" });
   });

@@ -117,7 +117,7 @@ describe("diff", () => {
   it("replaces an automatic name for another content and says from which step", () => {
     const result = diff(versioned(checked(newsOf(image()))), checked(newsOf(image(["polars"]))));
     expect(result).toEqual({ changes: true, replaces: ["contentHash", "name"], deleteBeforeReplace: false });
-    expect(lines).toEqual(["info rebuild from step 2 of 3: pip_install polars (1 cached)"]);
+    expect(lines).toEqual(["info rebuild from step 2 of 3: pip_install +polars -pandas (1 cached)"]);
   });
 
   const changes: [string, Properties, Properties, Properties][] = [
@@ -220,6 +220,15 @@ describe("create", () => {
     const { outs } = await created(fixed([packages], { adopt: true, labels: { a: "b" } }));
     expect(outs).toMatchObject({ contentHash: image([packages]).cacheKey(), labels: { a: "b" } });
     expect(api.snapshots.get("fixed")).toMatchObject({ version: packages === "pandas" ? 1 : 2, labels: { a: "b" } });
+  });
+
+  it("keeps its own hash on a server that has another, so that nothing changes where nothing did", async () => {
+    begin(new MemoryApi(false));
+    const { id, outs } = await created(fixed());
+    expect(outs).toMatchObject({ contentHash: image().cacheKey() });
+    expect(await snapshotHandlers.read(context, id, outs)).toEqual(outs);
+    expect(snapshotHandlers.diff(context, outs, fixed())).toMatchObject({ changes: false });
+    expect((await created(fixed())).id).toBe(id);
   });
 
   it("says where labels go that the server does not keep", async () => {

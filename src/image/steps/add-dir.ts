@@ -3,7 +3,7 @@ import { digestSchema } from "../digest";
 import { dirEntriesSchema, MAX_INLINE_ENTRIES } from "../dir-entry";
 import type { AddDirArgs, DirEntry } from "../image-manifest";
 import { absolutePathSchema } from "../image-path";
-import { isExecutable, ownershipFields } from "../ownership";
+import { describeOwnership, isExecutable, ownershipFields } from "../ownership";
 
 /** The entries of a directory, or the tree that holds them; never both. */
 export const addDirSchema = z.strictObject({
@@ -38,7 +38,7 @@ export function withMode<E extends DirEntry>(entries: readonly E[], mode: string
 
 /** Its arguments in a summary. */
 export function describeAddDir(args: AddDirArgs): string {
-  return `${args.path} (${countFiles(args)})`;
+  return `${args.path} (${[countFiles(args), ...describeOwnership(args)].join(", ")})`;
 }
 
 function countFiles(args: AddDirArgs): string {

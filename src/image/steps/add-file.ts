@@ -2,7 +2,7 @@ import { z } from "zod";
 import { digestSchema } from "../digest";
 import type { StepArgs } from "../image-manifest";
 import { filePathSchema } from "../image-path";
-import { isExecutable, ownershipFields } from "../ownership";
+import { describeOwnership, isExecutable, ownershipFields } from "../ownership";
 
 /** One file, by the digest of its bytes. */
 export const addFileSchema = z.strictObject({
@@ -18,6 +18,7 @@ export const addFileSchema = z.strictObject({
 });
 
 /** Its arguments in a summary. */
-export function describeAddFile({ path }: StepArgs<"add_file">): string {
-  return path;
+export function describeAddFile(args: StepArgs<"add_file">): string {
+  const ownership = describeOwnership(args);
+  return ownership.length === 0 ? args.path : `${args.path} (${ownership.join(", ")})`;
 }
