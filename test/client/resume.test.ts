@@ -46,8 +46,9 @@ function writeLarge(): Image {
   return Image.base().addLocalFile(join(dir, "large.bin"), "/large.bin");
 }
 
+/** The delay is time for the server to notice the cut, also on a machine that is busy. */
 const createThrough = (apiUrl: string, name: string, attempts = 5) =>
-  createClient({ apiUrl, apiKey: server.apiKey, retry: { attempts, baseDelayMs: 100 } }).createSnapshot({
+  createClient({ apiUrl, apiKey: server.apiKey, retry: { attempts, baseDelayMs: 2_000 } }).createSnapshot({
     name,
     image: large.resolve(),
   });
