@@ -47,7 +47,15 @@ export function showBuild(log: ResourceLog, { logLevel, secret }: BuildProgressO
 }
 
 /** Events of the build as a whole. */
-const STAGES: ReadonlySet<string> = new Set(["resolve", "create", "queue", "build", "checkpoint", "cache_hit"]);
+const STAGES: ReadonlySet<string> = new Set([
+  "upload",
+  "resolve",
+  "create",
+  "queue",
+  "build",
+  "checkpoint",
+  "cache_hit",
+]);
 
 function withoutSummary(message: string): string {
   return message.replace(/: .*/s, "");

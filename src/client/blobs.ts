@@ -1,9 +1,10 @@
 import type { Readable } from "node:stream";
 import type { z } from "zod";
-import type { CallOptions, ImageUpload } from "../api/contract";
+import type { BuildOptions, CallOptions, ImageUpload } from "../api/contract";
 import { routes } from "../api/routes";
 import { missingBlobsResponseSchema } from "../api/schemas";
 import { isOpenComputerError } from "../errors";
+import { formatSize } from "../image/format-size";
 import type { BlobSource } from "../image/local-files";
 import { allDigests } from "../image/tree";
 import { findSource, openChecked, readSource } from "./blob-source";
@@ -18,7 +19,7 @@ const DIGESTS_PER_CALL = 20_000;
 /** The server answers an upload when the whole file is hashed and safe on its disk. */
 const UPLOAD_SILENCE_MS = 300_000;
 
-export interface UploadOptions extends CallOptions {
+export interface UploadOptions extends BuildOptions {
   /** Told once an image where a server without uploads loses something of it. */
   readonly onWarning: (message: string) => void;
 }
@@ -35,10 +36,35 @@ export async function uploadImage(transport: Transport, image: ImageUpload, opti
   const found = await findMissing(transport, digests, options);
   if (!found) return inlineManifest(image, options.onWarning);
   const sources = found.missing.map((digest) => findSource(image, digest));
-  await forEachLimited(sources, PARALLEL_UPLOADS, options.signal, (source, signal) =>
-    upload(transport, source, found.arrived[source.digest] ?? 0, signal),
-  );
+  const progress = tellProgress(sources, options);
+  await forEachLimited(sources, PARALLEL_UPLOADS, options.signal, async (source, signal) => {
+    await upload(transport, source, found.arrived[source.digest] ?? 0, signal);
+    progress();
+  });
   return image.manifest;
+}
+
+/** People wait two seconds without asking. */
+const PROGRESS_INTERVAL_MS = 2_000;
+
+/** An upload that is over before anybody wonders needs no line. */
+const QUIET_UPLOAD = { files: 200, sizeBytes: 8 * 1024 * 1024 } as const;
+
+/** Says as lines of the build, before its first, what is uploaded; returns what to call after each file. */
+function tellProgress(sources: readonly BlobSource[], { onBuildLog }: BuildOptions): () => void {
+  const tell = (message: string) => onBuildLog?.({ step: 0, type: "upload", message });
+  const sizeBytes = sources.reduce((sum, source) => sum + source.sizeBytes, 0);
+  const isLarge = sources.length > QUIET_UPLOAD.files || sizeBytes > QUIET_UPLOAD.sizeBytes;
+  const files = sources.length === 1 ? "1 file" : `${sources.length} files`;
+  if (isLarge) tell(`uploading ${files} (${formatSize(sizeBytes)})`);
+  let done = 0;
+  let toldAt = Date.now();
+  return () => {
+    done += 1;
+    if (Date.now() - toldAt < PROGRESS_INTERVAL_MS) return;
+    toldAt = Date.now();
+    tell(`uploaded ${done} of ${files}`);
+  };
 }
 
 /** What the server lacks, and how much of that has arrived before. */

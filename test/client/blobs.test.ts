@@ -65,6 +65,19 @@ describe("towards our own server", () => {
     expect(rest.at(-1)?.body.toString()).not.toContain("three");
   });
 
+  it.each([
+    [9, ["upload: uploading 2 files (9.0 MiB)"]],
+    [1, []],
+  ])("says as the first line of the build that %i MiB are uploaded", async (mebibytes, expected) => {
+    const large = Buffer.alloc(mebibytes * 1024 * 1024 - 1).toString();
+    const image = Image.base().addFile("/a", "a").addFile("/b", large);
+    server = await startFakeServer({ [CREATE]: RESULT, [MISSING]: lacksAll, [put("a")]: {}, [put(large)]: {} });
+    const lines: string[] = [];
+    const onBuildLog = ({ type, message }: { type: string; message: string }) => lines.push(`${type}: ${message}`);
+    await createClient({ apiUrl: server.url }).createSnapshot({ name: "n", image: image.resolve() }, { onBuildLog });
+    expect(lines).toEqual(expected);
+  });
+
   it("sends a file again, from its start, after 503", async () => {
     const busy = { status: 503, json: { error: "busy" } };
     await create({ [MISSING]: lacksAll, [put("one")]: [busy, { status: 204 }] }, Image.base().addFile("/a", "one"));
