@@ -62,15 +62,21 @@ function withoutSummary(message: string): string {
 }
 
 /** Says what to do about a build that did not come to its end. */
-export function explainFailure(error: unknown, name: string): unknown {
+export function explainFailure(error: unknown): unknown {
   if (!isOpenComputerError(error)) return error;
-  const advice = ADVICE.get(error.code);
-  if (advice === undefined) return error;
   const { code, details, retryable } = error;
-  return new OpenComputerError(code, `${error.message}\n${advice(name)}`, { details, retryable, cause: error });
+  const advice = code === "build_failed" ? whereItsLogIs(details["buildId"]) : ADVICE.get(code);
+  if (advice === undefined) return error;
+  return new OpenComputerError(code, `${error.message}\n${advice}`, { details, retryable, cause: error });
 }
 
-const ADVICE = new Map<string, (name: string) => string>([
-  ["build_failed", (name) => `the whole log: pulumi-opencomputer logs ${name}`],
-  ["aborted", () => "the steps that passed are kept: the next update goes on after them"],
+const GO_ON = "the steps that passed are kept: the next update goes on after them";
+const ADVICE = new Map<string, string>([
+  ["aborted", GO_ON],
+  ["unavailable", GO_ON],
 ]);
+
+/** By the build's id: the name means its current version, whose build went well. A server without logs names none. */
+function whereItsLogIs(buildId: unknown): string | undefined {
+  return typeof buildId === "string" ? `the whole log: pulumi-opencomputer logs ${buildId.slice(0, 8)}` : undefined;
+}

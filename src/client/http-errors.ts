@@ -68,8 +68,11 @@ export function fromCallFailure(error: unknown, label: CallLabel, signal: AbortS
     return new OpenComputerError("timeout", `${label.method} ${label.url} was not answered in time`, options);
   }
   const reason = code ?? (error instanceof Error ? error.message : String(error));
-  const message = `the OpenComputer server at ${new URL(label.url).origin} cannot be reached (${reason})`;
-  return new OpenComputerError("unavailable", `${message}; check its URL and that it runs`, options);
+  const server = `the OpenComputer server at ${new URL(label.url).origin}`;
+  const message = wasCutOff(error)
+    ? `the connection to ${server} broke (${reason}); look at the server's log and try again`
+    : `${server} cannot be reached (${reason}); check its URL and that it runs`;
+  return new OpenComputerError("unavailable", message, options);
 }
 
 /** The connection was never made: the server has not seen the call, and sending it again is safe. */

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readServerCard } from "../../src/server/server-card";
-import { leftBehind, PROVIDER, processesOf } from "./left-behind";
+import { killProcessesOf, LANGUAGE_HOST, leftBehind, PROVIDER, processesOf } from "./left-behind";
 import { PulumiStack, type Run, type RunningPulumi, repository } from "./pulumi-stack";
 import { until } from "./until";
 
@@ -103,7 +103,7 @@ describe("what was made and never recorded", () => {
     stack.program(program("echo three", { more: slow }));
     const run = stack.start(...up);
     await until("the sandbox is there", () => run.printed().includes("waiting until ready"));
-    killAll(PROVIDER);
+    killProcessesOf(stack.home, PROVIDER);
     expect((await run.end).exitCode).not.toBe(0);
     expect((await list()).running).toHaveLength(2);
     succeeded(await stack.pulumi(...up));
@@ -111,22 +111,23 @@ describe("what was made and never recorded", () => {
   });
 });
 
-function killAll(text: string): void {
-  for (const pid of processesOf(stack.home, text)) process.kill(Number(pid), "SIGKILL");
-}
-
-const ACCIDENTS: [string, (run: RunningPulumi) => unknown][] = [
-  ["a second Ctrl-C", twice],
-  ["kill -9 of the CLI", killCli],
-  ["kill -9 of the provider", () => killAll(PROVIDER)],
-  ["kill -9 of the server", async () => process.kill((await readServerCard(stack.home))?.pid ?? 0, "SIGKILL")],
+/** What happens, how, and what is said of it. */
+const ACCIDENTS: [string, (run: RunningPulumi) => unknown, RegExp][] = [
+  ["a second Ctrl-C", twice, /terminating/],
+  ["kill -9 of the CLI", killCli, /step 2/],
+  ["kill -9 of the provider", () => killProcessesOf(stack.home, PROVIDER), /error reading from server: EOF/],
+  ["kill -9 of the server", killServer, /connection to .* broke .*\n.*steps that passed are kept/],
 ];
+
+async function killServer(): Promise<void> {
+  const card = await readServerCard(stack.home);
+  if (card !== undefined) process.kill(card.pid, "SIGKILL");
+}
 
 async function killCli(run: RunningPulumi): Promise<void> {
   run.kill("SIGKILL");
   await run.end;
-  // Pulumi's own process that ran the program: it may take minutes to notice.
-  killAll("pulumi-language-nodejs");
+  killProcessesOf(stack.home, LANGUAGE_HOST);
 }
 
 async function twice(run: RunningPulumi): Promise<void> {
@@ -136,12 +137,14 @@ async function twice(run: RunningPulumi): Promise<void> {
 }
 
 describe("a build that is cut off", () => {
-  it.each(ACCIDENTS)("by %s goes on after the steps that passed", async (what, strike) => {
+  it.each(ACCIDENTS)("by %s goes on after the steps that passed", async (what, strike, said) => {
     stack.program(program("sleep 100"));
     const run = stack.start(...up);
     await until("step 2 runs", () => run.printed().includes("step 2/2"));
     await strike(run);
-    expect((await run.end).exitCode).not.toBe(0);
+    const { exitCode, output } = await run.end;
+    expect(exitCode).not.toBe(0);
+    expect(output).toMatch(said);
     await until("the provider is gone", () => processesOf(stack.home, PROVIDER).length === 0, 20_000);
     await stack.pulumi("cancel", "--yes", "--stack", "dev");
     expect(await update(program(`echo '${what}'`))).toMatch(/built: step 2 took [\d.]+ s, 1 cached/);

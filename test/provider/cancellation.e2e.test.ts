@@ -1,7 +1,7 @@
-import { readdirSync, readFileSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { killProcessesOf, LANGUAGE_HOST, PROVIDER, processesOf } from "./left-behind";
 import { PulumiStack, type Run, type RunningPulumi } from "./pulumi-stack";
+import { until } from "./until";
 
 /**
  * An update that is interrupted in a step of many seconds: the real CLI, server and engine. A cancelled build ends at once,
@@ -29,12 +29,6 @@ function succeeded(run: Run): Run {
   return run;
 }
 
-async function until(what: string, isSo: () => boolean | Promise<boolean>, timeoutMs = 60_000): Promise<void> {
-  for (const end = Date.now() + timeoutMs; !(await isSo()); await sleep(100)) {
-    if (Date.now() > end) throw new Error(`${what}: not after ${timeoutMs / 1000} s`);
-  }
-}
-
 async function interruptedInStep2(signal: "SIGINT" | "SIGKILL"): Promise<{ run: RunningPulumi; at: number }> {
   const run = stack.start("up", "--yes", "--skip-preview", "--stack", "dev");
   await until("step 2 runs", () => run.printed().includes("step 2/2"), 30_000);
@@ -43,18 +37,7 @@ async function interruptedInStep2(signal: "SIGINT" | "SIGKILL"): Promise<{ run: 
 }
 
 /** The provider's processes of this stack. */
-function providers(): string[] {
-  return readdirSync("/proc").filter((pid) => {
-    if (!/^\d+$/.test(pid)) return false;
-    try {
-      const isProvider = readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("cmd/dynamic-provider");
-      return isProvider && readFileSync(`/proc/${pid}/environ`, "utf8").includes(`OPENCOMPUTER_HOME=${stack.home}`);
-    } catch {
-      // It ended while we looked.
-      return false;
-    }
-  });
-}
+const providers = () => processesOf(stack.home, PROVIDER);
 
 const lastBuild = async () => {
   const { stdout } = succeeded(await stack.cli("ls", "--builds", "--json"));
@@ -77,6 +60,7 @@ describe("an update that is interrupted", () => {
   it("by kill -9 ends its build, and then the provider's process", async () => {
     const { run } = await interruptedInStep2("SIGKILL");
     await run.end;
+    killProcessesOf(stack.home, LANGUAGE_HOST);
     await until("the build is cancelled", async () => !JSON.stringify(await lastBuild()).includes('"running"'), 15_000);
     await until("the provider is gone", () => providers().length === 0, 15_000);
   });

@@ -27,8 +27,15 @@ export function processesOf(home: string, text = ""): string[] {
   );
 }
 
+/** Ends them as a kernel that runs out of memory does. */
+export function killProcessesOf(home: string, text: string): void {
+  for (const pid of processesOf(home, text)) process.kill(Number(pid), "SIGKILL");
+}
+
 /** Of Pulumi's program that our resources live in. */
 export const PROVIDER = "cmd/dynamic-provider";
+/** Of Pulumi's process that runs the program; one whose CLI was killed may take minutes to notice. */
+export const LANGUAGE_HOST = "pulumi-language-nodejs";
 
 function processes(isOne: (pid: string) => boolean): string[] {
   return readdirSync("/proc").filter((name) => /^\d+$/.test(name) && isOne(name));
