@@ -11,11 +11,15 @@ export type ReadyCheckInput = z.infer<typeof readyCheckSchema>;
 
 const DEFAULT_TIMEOUT_SECONDS = 60;
 
-/** `$1` is the command, `$2` the limit in seconds. The last attempt's output is what is printed. */
+/**
+ * `$1` is the command, `$2` the limit in seconds. Printed is the last attempt: its exit code, the folder that it started
+ * in, and on the next lines what it said.
+ */
 const LOOP = `
-end=$(( $(date +%s) + $2 )); said=$(mktemp)
-until left=$(( end - $(date +%s) )); [ "$left" -gt 0 ] && timeout -k 1 "$left" sh -c "$1" >"$said" 2>&1; do
-  if [ "$left" -le 0 ]; then tail -c 2000 "$said"; rm -f "$said"; exit 1; fi
+end=$(( $(date +%s) + $2 )); said=$(mktemp); code=none
+attempt() { timeout -k 1 "$left" sh -c "$1" >"$said" 2>&1; code=$?; return "$code"; }
+until left=$(( end - $(date +%s) )); [ "$left" -gt 0 ] && attempt "$1"; do
+  if [ "$left" -le 0 ]; then echo "$code $PWD"; tail -c 2000 "$said"; rm -f "$said"; exit 1; fi
   sleep 0.5
 done
 rm -f "$said"`;
@@ -23,7 +27,7 @@ rm -f "$said"`;
 /**
  * Repeats the command in the sandbox until it succeeds. One command, so that waiting costs no calls.
  *
- * @throws timeout with what the command said last; what the call throws
+ * @throws timeout with the last attempt's exit code, folder and output; what the call throws
  */
 export async function waitUntilReady(api: Api, id: string, check: ReadyCheckInput, signal: AbortSignal): Promise<void> {
   const seconds = check.timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS;
@@ -35,13 +39,20 @@ export async function waitUntilReady(api: Api, id: string, check: ReadyCheckInpu
       return { exitCode: 1, stdout: "", stderr: error.message };
     });
   if (exitCode === 0) return;
-  const said = (stdout + stderr).trim();
+  const [, code, folder, output = stdout] = /^(\d+) (\/.*)\n([^]*)$/.exec(stdout) ?? [];
+  const how = code === undefined ? "" : ` (exit code ${explainCode(code)}, started in ${folder})`;
+  const said = (output + stderr).trim();
   throw new OpenComputerError(
     "timeout",
-    `the sandbox was not ready after ${seconds} s: ${check.command} did not succeed; it was stopped again` +
+    `the sandbox was not ready after ${seconds} s: ${check.command} did not succeed${how}; the sandbox was stopped again` +
       (said === "" ? "" : `. The command's last output:\n${said}`),
     { retryable: false },
   );
+}
+
+/** What `timeout` answers for a command that it had to end. */
+function explainCode(code: string): string {
+  return code === "124" || code === "137" ? `${code}: it was still running` : code;
 }
 
 /** For the loop itself to end before the call does. */

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { CreateSnapshotRequest } from "../src/api/contract";
 import type { SnapshotInfo } from "../src/api/records";
 import { labelsSchema, retentionSchema, snapshotNameSchema, stepTimeoutSecondsSchema } from "../src/api/schemas";
 import { isOpenComputerError, OpenComputerError } from "../src/errors";
@@ -21,6 +22,7 @@ import { describeImage, explainRebuild, imageInputs, UNKNOWN_IMAGE } from "./ima
 import { parseInputs, withDefaults } from "./inputs";
 import { isSame } from "./is-same";
 import { hasContent } from "./snapshot-content";
+import { isOwnedBy, nextOwner, recordedOwner } from "./snapshot-owner";
 import { toRef } from "./snapshot-result";
 
 /**
@@ -122,7 +124,7 @@ async function create(context: HandlerContext, inputs: Properties): Promise<Crea
 
 async function make(context: HandlerContext, checked: Checked): Promise<SnapshotInfo> {
   try {
-    return await build(context, checked, "fail");
+    return await build(context, checked, { owner: nextOwner(context.urn) });
   } catch (error) {
     // Somebody was faster.
     const existing = isOpenComputerError(error, "conflict") ? await find(context, checked.name) : undefined;
@@ -140,23 +142,21 @@ async function find({ api, signal }: HandlerContext, name: string): Promise<Snap
   }
 }
 
-/** Snapshots that a create found instead of building, by the connection that found them. */
-const found = new WeakMap<object, Set<string>>();
-
 /**
  * The name is taken. With the same content and by this resource, it is ours: an earlier create that succeeded and was
  * not recorded (the CLI was killed), or the old one of a replacement that the user forces. Somebody else's is taken over
  * only where the program says so. A server without versions says no owner; there the content decides alone.
+ *
+ * What is found is claimed anew, so that a delete of the old one, today or in a later run, knows that it has gone over.
  */
 async function adopt(context: HandlerContext, checked: Checked, existing: SnapshotInfo): Promise<SnapshotInfo> {
   const { api, urn, signal } = context;
   const hasSameContent = existing.status === "ready" && (await hasContent(existing, checked.contentHash));
-  const isOurs = existing.version === undefined || existing.owner === toOwner(urn);
+  const isOurs = existing.version === undefined || isOwnedBy(urn, existing.owner);
   const mayTake = checked.adopt === true && (hasSameContent || existing.version !== undefined);
   if (!mayTake && !(hasSameContent && isOurs)) throw taken(existing, hasSameContent);
-  found.set(api, (found.get(api) ?? new Set()).add(existing.id));
-  const snapshot = hasSameContent ? existing : await build(context, checked, "version");
-  if (checked.adopt !== true || existing.version === undefined) return snapshot;
+  if (existing.version === undefined) return existing;
+  await build(context, checked, { ifExists: "version", owner: nextOwner(urn, existing.owner) });
   const { labels = {}, retention = {} } = checked;
   return await api.updateSnapshot(checked.name, { labels, retention }, { signal });
 }
@@ -171,48 +171,53 @@ function taken(existing: SnapshotInfo, hasSameContent: boolean): OpenComputerErr
   );
 }
 
-async function build(context: HandlerContext, checked: Checked, ifExists: "fail" | "version"): Promise<SnapshotInfo> {
-  const { api, urn, log, config, findBlob, signal } = context;
+type Naming = Pick<CreateSnapshotRequest, "ifExists" | "owner">;
+
+async function build(context: HandlerContext, checked: Checked, naming: Naming): Promise<SnapshotInfo> {
+  const { api, log, config, findBlob, signal } = context;
   const { name, labels, retention, builderMemoryMB, stepTimeoutSeconds, buildTimeoutSeconds } = checked;
   const manifest = builderMemoryMB === undefined ? checked.__manifest : { ...checked.__manifest, builderMemoryMB };
-  const options = { labels, retention, stepTimeoutSeconds, buildTimeoutSeconds, owner: toOwner(urn) };
-  const request = { name, image: { manifest, findBlob }, ...options, ...(ifExists === "version" ? { ifExists } : {}) };
+  const options = { labels, retention, stepTimeoutSeconds, buildTimeoutSeconds, ...naming };
+  const request = { name, image: { manifest, findBlob }, ...options };
   const progress = showBuild(log, { logLevel: config.logLevel, secret: checked.__secret === true });
   try {
     const snapshot = await api.createSnapshot(request, { onBuildLog: progress.onBuildLog, signal });
     progress.summarise();
     return snapshot;
   } catch (error) {
-    throw explainFailure(error, name);
+    throw explainFailure(error);
   }
 }
 
 async function read(context: HandlerContext, id: string, outs: Properties): Promise<Properties | undefined> {
   const snapshot = await find(context, String(outs["name"]));
   // The same name with another id is another snapshot: ours was deleted, and this one is not ours to keep.
-  return snapshot?.id === id && snapshot.status !== "failed" ? toOutputs(outs, snapshot) : undefined;
+  if (snapshot?.id !== id || snapshot.status === "failed") return undefined;
+  return toOutputs(outs, { ...snapshot, owner: recordedOwner(outs) });
 }
 
 async function update(context: HandlerContext, _id: string, olds: Properties, news: Properties): Promise<Properties> {
+  const { api, urn, log, signal } = context;
   const checked = checkedSchema.parse(news);
   const { name, contentHash, labels = {}, retention = {} } = checked;
-  const built = olds["contentHash"] === contentHash ? undefined : await build(context, checked, "version");
+  const naming = { ifExists: "version", owner: nextOwner(urn, recordedOwner(olds)) } as const;
+  const built = olds["contentHash"] === contentHash ? undefined : await build(context, checked, naming);
   const outs = built === undefined ? { ...visible(news), record: olds["record"] } : toOutputs(news, built);
   if (isSame(olds["labels"], labels) && isSame(olds["retention"], retention)) return outs;
-  if (hasVersions(olds)) await context.api.updateSnapshot(name, { labels, retention }, { signal: context.signal });
-  else context.log.warn("labels and retention stand in the stack's state only: the server is not known to keep them");
-  return outs;
+  if (!hasVersions(olds)) {
+    log.warn("labels and retention stand in the stack's state only: the server is not known to keep them");
+    return outs;
+  }
+  const changed = await api.updateSnapshot(name, { labels, retention }, { signal });
+  return built === undefined ? outs : toOutputs(news, changed);
 }
 
 async function remove(context: HandlerContext, id: string, outs: Properties): Promise<void> {
-  // A replacement that the user forced found the old one, which is the new one now.
-  if (found.get(context.api)?.delete(id)) return;
-  if ((await read(context, id, outs)) === undefined) return;
-  await context.api.deleteSnapshot(String(outs["name"]), { signal: context.signal });
-}
-
-function toOwner(urn: string): string {
-  return sha256Hex(urn);
+  const snapshot = await find(context, String(outs["name"]));
+  const owner = recordedOwner(outs);
+  // Another id is another snapshot; another claim is the replacement's, which found this one and goes on with it.
+  if (snapshot?.id !== id || (owner !== undefined && snapshot.owner !== owner)) return;
+  await context.api.deleteSnapshot(snapshot.name, { signal: context.signal });
 }
 
 const versionedSchema = z.object({ record: z.object({ version: z.number() }) });
@@ -223,14 +228,14 @@ function hasVersions(outs: Properties): boolean {
 
 /** Nothing that moves by itself (lastUsedAt) is an output: it would be drift on every refresh. */
 function toOutputs(inputs: Properties, snapshot: SnapshotInfo): Properties {
-  const { name, checkpointId = null, status, createdAt, version, labels } = snapshot;
+  const { name, checkpointId = null, status, createdAt, version, labels, owner } = snapshot;
   // A server without versions has a hash of its own, which would make every plan a replacement.
   const contentHash = version === undefined ? String(inputs["contentHash"]) : snapshot.contentHash;
   const outs = {
     ...visible(inputs),
     contentHash,
     ref: toRef(name, contentHash),
-    record: { checkpointId, status, createdAt, version },
+    record: { checkpointId, status, createdAt, version, owner },
   };
   // Labels that somebody changed by hand are drift; a server that keeps none has no say.
   return version === undefined || isSame(inputs["labels"], labels) ? outs : { ...outs, labels };

@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import type { BuildOptions } from "../api/contract";
 import { decodeEvents } from "../api/events";
-import { fromErrorJson, OpenComputerError } from "../errors";
+import { fromErrorJson, isOpenComputerError, OpenComputerError } from "../errors";
 import { type Call, parseAnswer, type Transport } from "./transport";
 
 /** The server sends a sign of life every 15 seconds: four that did not come are a lost connection. */
@@ -40,3 +40,19 @@ export async function followBuild<T>(
     { retryable: true },
   );
 }
+
+/**
+ * Does all that a build is to whoever asks for it: files that go up, then the build itself.
+ *
+ * @throws aborted in the asker's words, who knows nothing of calls; what the work throws
+ */
+export async function asOneBuild<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!signal?.aborted || !isOpenComputerError(error, "aborted")) throw error;
+    throw new OpenComputerError("aborted", CANCELLED, { cause: error });
+  }
+}
+
+const CANCELLED = "the build was cancelled by its caller (Ctrl-C, or the AbortSignal that it was given)";

@@ -7,7 +7,7 @@ import { networkPolicySchema, sandboxInfoSchema } from "../api/schemas";
 import { OpenComputerError } from "../errors";
 import { parseWith } from "../image/manifest";
 import { uploadImage } from "./blobs";
-import { followBuild } from "./build-stream";
+import { asOneBuild, followBuild } from "./build-stream";
 import type { Transport } from "./transport";
 
 type SandboxCalls = Pick<
@@ -29,13 +29,16 @@ export function createSandboxCalls(transport: Transport, onWarning: (message: st
   const calls: SandboxCalls = {
     async createSandbox({ image, ...fields }, options = {}) {
       const wire = toWire(fields);
-      const manifest = image && (await uploadImage(transport, image, { onWarning, ...options }));
-      const json = { ...wire, ...(manifest ? { image: manifest } : {}) };
-      const call = { method: "POST", path: routes.sandboxes, json, signal: options.signal } as const;
-      const fromImage = manifest !== undefined || fields.snapshot !== undefined;
-      const info = fromImage
-        ? await followBuild(transport, sandboxAnswerSchema, call, options)
-        : await transport.json(sandboxAnswerSchema, { ...call, silenceTimeoutMs: CREATE_TIMEOUT_MS });
+      const fromImage = image !== undefined || fields.snapshot !== undefined;
+      const send = async (json: object) => {
+        const call = { method: "POST", path: routes.sandboxes, json, signal: options.signal } as const;
+        return fromImage
+          ? await followBuild(transport, sandboxAnswerSchema, call, options)
+          : await transport.json(sandboxAnswerSchema, { ...call, silenceTimeoutMs: CREATE_TIMEOUT_MS });
+      };
+      const build = async (wanted: NonNullable<typeof image>) =>
+        send({ ...wire, image: await uploadImage(transport, wanted, { onWarning, ...options }) });
+      const info = await (image === undefined ? send(wire) : asOneBuild(options.signal, () => build(image)));
       return completeSandbox(info, { ...fields, fromImage }, { calls, onWarning, signal: options.signal });
     },
     listSandboxes: async ({ tags = {}, ...options } = {}) =>

@@ -4,7 +4,7 @@ import { routes } from "../api/routes";
 import { snapshotInfoSchema, snapshotUsageSchema } from "../api/schemas";
 import { isOpenComputerError } from "../errors";
 import { uploadImage } from "./blobs";
-import { followBuild } from "./build-stream";
+import { asOneBuild, followBuild } from "./build-stream";
 import { followLog } from "./log-stream";
 import type { Transport } from "./transport";
 
@@ -32,11 +32,12 @@ const snapshotAnswerSchema = snapshotInfoSchema.transform((info) => ({
 /** The part of the API that is about snapshots. */
 export function createSnapshotCalls(transport: Transport, onWarning: (message: string) => void): SnapshotCalls {
   return {
-    async createSnapshot({ image, ...fields }, options = {}) {
-      const manifest = await uploadImage(transport, image, { onWarning, ...options });
-      const call = { method: "POST", path: routes.snapshots, json: { ...fields, image: manifest } } as const;
-      return followBuild(transport, snapshotAnswerSchema, call, options);
-    },
+    createSnapshot: ({ image, ...fields }, options = {}) =>
+      asOneBuild(options.signal, async () => {
+        const manifest = await uploadImage(transport, image, { onWarning, ...options });
+        const call = { method: "POST", path: routes.snapshots, json: { ...fields, image: manifest } } as const;
+        return await followBuild(transport, snapshotAnswerSchema, call, options);
+      }),
     listSnapshots: async ({ labels = {}, ...options } = {}) =>
       (await transport.json(
         z.array(snapshotAnswerSchema).nullable(),

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { beforeEach, describe, expect, it } from "vitest";
 import { type HandlerContext, type Properties, UNKNOWN } from "../../provider/context";
 import { sandboxHandlers } from "../../provider/sandbox";
@@ -134,10 +135,28 @@ describe("create", () => {
   });
 
   it("leaves none behind that does not get ready, and says what the command said last", async () => {
-    api.execResult = { exitCode: 1, stdout: "connection refused\n", stderr: "" };
+    api.execResult = { exitCode: 1, stdout: "7 /workspace/my agent\nconnection refused\n", stderr: "" };
     const readyCheck = { command: "curl localhost", timeoutSeconds: 5 };
-    await expect(created({ ...base, readyCheck })).rejects.toThrow(/not ready after 5 s.*connection refused/s);
+    await expect(created({ ...base, readyCheck })).rejects.toThrow(
+      "not ready after 5 s: curl localhost did not succeed (exit code 7, started in /workspace/my agent); " +
+        "the sandbox was stopped again. The command's last output:\nconnection refused",
+    );
     expect(api.sandboxes.size).toBe(0);
+  });
+
+  it.each([
+    ["exit 3", 3],
+    ["sleep 9", 124],
+    ["/nowhere", 127],
+  ])("tells with a real shell how %s ended", async (command, exitCode) => {
+    api.exec = async (_id, { cmd, args = [] }) => {
+      const { status, stdout, stderr } = spawnSync(cmd, args, { encoding: "utf8", cwd: "/", timeout: 10_000 });
+      return { exitCode: status ?? -1, stdout, stderr };
+    };
+    const readyCheck = { command, timeoutSeconds: 1 };
+    await expect(created({ ...base, readyCheck })).rejects.toThrow(
+      new RegExp(`exit code ${exitCode}.*, started in /\\)`),
+    );
   });
 });
 

@@ -148,7 +148,8 @@ describe("leaving", () => {
 describe("failing", () => {
   it("keeps the log and the reason, and blocks nothing", async () => {
     const failed = request("print a", "fail");
-    await expect(failed.done).rejects.toMatchObject({ code: "build_failed", details: { exitCode: 1 } });
+    const error = await failed.done.catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: "build_failed", details: { exitCode: 1, buildId: (await lastBuild())?.id } });
     expect(await messages(failed)).toContain("a");
     expect(await lastBuild()).toMatchObject({ status: "failed", error: { code: "build_failed" } });
     expect(await server.store.listCheckpoints()).toEqual([]);

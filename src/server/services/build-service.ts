@@ -144,7 +144,7 @@ export class BuildService {
       await org.finishBuild(build.id, { status: "succeeded", error: null, finishedAt: this.parts.now() });
       return row;
     } catch (error) {
-      const reason = flight.controller.signal.aborted ? flight.controller.signal.reason : error;
+      const reason = flight.controller.signal.aborted ? flight.controller.signal.reason : withBuildId(error, build.id);
       if (!isOpenComputerError(reason)) this.parts.log.error({ err: reason, buildId: build.id }, "a build broke");
       await org.finishBuild(build.id, toOutcome(reason, this.parts.now()));
       throw reason;
@@ -186,6 +186,13 @@ interface RunningBuild {
 function toOutcome(reason: unknown, finishedAt: number): BuildOutcome {
   const status = isOpenComputerError(reason, "build_cancelled") ? "cancelled" : "failed";
   return { status, error: toErrorJson(reason), finishedAt };
+}
+
+/** A failed build is no snapshot's: its id is the way to its log. */
+function withBuildId(error: unknown, buildId: string): unknown {
+  if (!isOpenComputerError(error, "build_failed")) return error;
+  const { message, details, retryable } = error;
+  return new OpenComputerError("build_failed", message, { details: { ...details, buildId }, retryable, cause: error });
 }
 
 function cancelled(why: string): OpenComputerError {

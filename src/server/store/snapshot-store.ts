@@ -130,7 +130,7 @@ export interface SnapshotUser {
 export function nameTaken(name: string): OpenComputerError {
   return new OpenComputerError(
     "conflict",
-    `snapshot name already exists: ${name}. Delete that snapshot first, or choose another name.`,
+    `snapshot name already exists: ${name}. Choose another name, delete that snapshot first, or make this its next version with ifExists: "version".`,
     { details: { name } },
   );
 }
