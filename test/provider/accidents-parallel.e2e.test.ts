@@ -8,7 +8,7 @@ import { PulumiStack, type Run } from "./pulumi-stack";
 const STACKS = Array.from({ length: 10 }, (_, index) => `s${index}`);
 let stack: PulumiStack;
 
-/** The first steps are everybody's, the last is the stack's own, and so are both names. */
+/** One image is everybody's, the other is the stack's own from its last step on, and so are both names. */
 const PROGRAM = `
 const name = require("@pulumi/pulumi").getStack();
 const shared = Image.base().runCommands("echo shared").runCommands("sleep 3");
@@ -38,10 +38,13 @@ async function list() {
   return { snapshots: snapshots.length, running: sandboxes.filter(({ status }) => status === "running").length };
 }
 
-it("each gets what is its own, and what is shared is built once", async () => {
+it("each gets what is its own, and the image of all is built once", async () => {
   await Promise.all(STACKS.map((name) => stack.pulumi("stack", "init", name)));
   await inAll("up", "--yes", "--skip-preview");
   expect(await list()).toEqual({ snapshots: 20, running: 10 });
+  // One for the image that all ask for, and one a stack.
+  const { stdout } = await stack.cli("ls", "--builds", "--json");
+  expect((JSON.parse(stdout) as { builds: object[] }).builds).toHaveLength(11);
   // The base, two shared layers, and one a stack.
   expect(readdirSync(join(stack.home, "layers"))).toHaveLength(13);
 });
