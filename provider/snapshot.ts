@@ -21,6 +21,7 @@ import {
 import { describeImage, explainRebuild, imageInputs, UNKNOWN_IMAGE } from "./image-inputs";
 import { parseInputs, withDefaults } from "./inputs";
 import { isSame } from "./is-same";
+import { withRecordedAddress } from "./recorded-address";
 import { hasContent } from "./snapshot-content";
 import { isOwnedBy, nextOwner, recordedOwner } from "./snapshot-owner";
 import { toRef } from "./snapshot-result";
@@ -42,7 +43,14 @@ import { toRef } from "./snapshot-result";
  * underscores are hidden in every diff: `__manifest` is what create builds, `__autoNamed` says that the name was made
  * here, `__secret` that the image holds a secret, so that its steps are counted in logs and not told.
  */
-export const snapshotHandlers: ResourceHandlers = { check, diff, create, read, update, delete: remove };
+export const snapshotHandlers: ResourceHandlers = withRecordedAddress({
+  check,
+  diff,
+  create,
+  read,
+  update,
+  delete: remove,
+});
 
 const fields = {
   name: snapshotNameSchema.optional(),
@@ -155,10 +163,18 @@ async function adopt(context: HandlerContext, checked: Checked, existing: Snapsh
   const isOurs = existing.version === undefined || isOwnedBy(urn, existing.owner);
   const mayTake = checked.adopt === true && (hasSameContent || existing.version !== undefined);
   if (!mayTake && !(hasSameContent && isOurs)) throw taken(existing, hasSameContent);
-  if (existing.version === undefined) return existing;
+  if (existing.version === undefined) return keepUnclaimed(api, existing);
   await build(context, checked, { ifExists: "version", owner: nextOwner(urn, existing.owner) });
   const { labels = {}, retention = {} } = checked;
   return await api.updateSnapshot(checked.name, { labels, retention }, { signal });
+}
+
+/** Snapshots that a create found on a server that keeps no owner: only this process knows that they are in use again. */
+const unclaimed = new WeakMap<object, Set<string>>();
+
+function keepUnclaimed(api: object, existing: SnapshotInfo): SnapshotInfo {
+  unclaimed.set(api, (unclaimed.get(api) ?? new Set()).add(existing.id));
+  return existing;
 }
 
 function taken(existing: SnapshotInfo, hasSameContent: boolean): OpenComputerError {
@@ -213,6 +229,7 @@ async function update(context: HandlerContext, _id: string, olds: Properties, ne
 }
 
 async function remove(context: HandlerContext, id: string, outs: Properties): Promise<void> {
+  if (unclaimed.get(context.api)?.delete(id)) return;
   const snapshot = await find(context, String(outs["name"]));
   const owner = recordedOwner(outs);
   // Another id is another snapshot; another claim is the replacement's, which found this one and goes on with it.

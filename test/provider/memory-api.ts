@@ -49,11 +49,16 @@ export class MemoryApi
     if (existing && (ifExists === "fail" || !this.versions)) {
       throw new OpenComputerError("conflict", `the name ${name} is taken`);
     }
+    if (existing?.contentHash === contentHash(image.manifest)) {
+      const known = { ...existing, ...(request.labels ? { labels: request.labels } : {}), ...(owner ? { owner } : {}) };
+      this.snapshots.set(name, known);
+      return known;
+    }
     options?.onBuildLog?.({ step: 1, type: "run", message: "step 1/1: run it" });
     if (this.buildFailure) throw this.buildFailure;
     options?.onBuildLog?.({ step: 1, type: "run", message: "step 1/1 completed in 2.0 s" });
     const number = ++this.count;
-    const ours = { version: (existing?.version ?? 0) + 1, labels, owner: existing?.owner ?? owner };
+    const ours = { version: (existing?.version ?? 0) + 1, labels, owner: owner ?? existing?.owner };
     const snapshot: SnapshotInfo = {
       ...{ id: existing?.id ?? `snapshot-${number}`, name, status: "ready" },
       // The hosted service hashes in its own way.

@@ -189,7 +189,18 @@ describe("create", () => {
 
   it("finds what an earlier create made and nobody recorded", async () => {
     const first = await created();
-    expect(await created()).toEqual(first);
+    const again = await created(checked(newsOf(image(), { labels: { a: "b" } })));
+    expect([again.id, again.outs["ref"], api.snapshots.size]).toEqual([first.id, first.outs["ref"], 1]);
+    // What was asked for meanwhile holds, too.
+    expect(api.snapshots.get(String(again.outs["name"]))?.labels).toEqual({ a: "b" });
+  });
+
+  it("reads back what it recorded, labels that went with a new content included", async () => {
+    const before = await created(fixed(["pandas"], { labels: { a: "b" } }));
+    const news = fixed(["polars"]);
+    const outs = await snapshotHandlers.update(context, before.id, before.outs, news);
+    expect(outs["labels"]).toBeUndefined();
+    expect(snapshotHandlers.diff(context, outs, news)).toMatchObject({ changes: false });
   });
 
   it("keeps the one that a forced replacement found, when the old one is to be deleted", async () => {
