@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import type { CreateSnapshotRequest, ServerApi } from "../api/contract";
 import type { BuildLogEvent, SnapshotInfo } from "../api/records";
-import { invalidInput, isOpenComputerError } from "../errors";
+import { isOpenComputerError } from "../errors";
 import type { ResolvedImage } from "../image/image";
 import { formatBuildLog } from "./build-log";
 import { formatJson } from "./format-table";
@@ -37,8 +37,8 @@ export function buildCommand(terminal: Terminal): Command {
     .option("--label <NAME=value>", "a label of the name; may be given several times", addNameValue)
     .option("--json", "print JSON: the snapshot, or {contentHash}")
     .addHelpText("after", HELP)
-    .action(async (file: string, options: BuildOptions) => {
-      refuseWithoutName(options);
+    .action(async (file: string, options: BuildOptions, command: Command) => {
+      refuseWithoutName(options, command);
       const image = await loadImageFile(file);
       const api = await terminal.open();
       const call = {
@@ -59,10 +59,9 @@ export function buildCommand(terminal: Terminal): Command {
 }
 
 /** Versions and labels are a name's. */
-function refuseWithoutName({ name, newVersion, label }: BuildOptions): void {
+function refuseWithoutName({ name, newVersion, label }: BuildOptions, command: Command): void {
   if (name !== undefined || (!newVersion && !label)) return;
-  const option = newVersion ? "--new-version" : "--label";
-  throw invalidInput("build", [{ path: "--name", message: `${option} needs the name that it is for` }]);
+  command.error(`error: ${newVersion ? "--new-version" : "--label"} needs the name that it is for: --name`);
 }
 
 function toWish({ newVersion, label }: BuildOptions): Pick<CreateSnapshotRequest, "ifExists" | "labels"> {

@@ -1,6 +1,5 @@
 import { Command, InvalidArgumentError } from "commander";
 import type { ExecRequest, ExecResult } from "../api/records";
-import { invalidInput } from "../errors";
 import type { CommandFactory } from "./command-factory";
 import { formatJson } from "./format-table";
 import { addNameValue } from "./name-value";
@@ -35,8 +34,8 @@ export const execCommand: CommandFactory = (terminal, done) =>
     .option("--json", "print JSON: {exitCode, stdout, stderr}")
     .passThroughOptions()
     .addHelpText("after", HELP)
-    .action(async (id: string, words: string[], options: ExecOptions) => {
-      const request = toRequest(words[0] === "--" ? words.slice(1) : words, options);
+    .action(async (id: string, words: string[], options: ExecOptions, command: Command) => {
+      const request = toRequest(words[0] === "--" ? words.slice(1) : words, options, command);
       const api = await terminal.open();
       const result = await api.exec(id, request, { signal: terminal.signal, attached: true });
       if (options.json) {
@@ -50,10 +49,12 @@ export const execCommand: CommandFactory = (terminal, done) =>
       done(result.exitCode & 0xff);
     });
 
-function toRequest([cmd, ...args]: string[], { cwd, env = {}, timeout }: ExecOptions): ExecRequest {
+function toRequest([cmd, ...args]: string[], { cwd, env = {}, timeout }: ExecOptions, command: Command): ExecRequest {
   if (cmd === undefined || cmd.startsWith("-")) {
-    const message = `no command; the first word after the sandbox is one, not ${JSON.stringify(cmd ?? "--")}; options of exec stand before the sandbox`;
-    throw invalidInput("exec", [{ path: "command", message }]);
+    const found = JSON.stringify(cmd ?? "--");
+    command.error(
+      `error: no command; the first word after the sandbox is one, not ${found}; options of exec stand before the sandbox`,
+    );
   }
   return { cmd, ...(args.length > 0 ? { args } : {}), envs: env, ...(cwd ? { cwd } : {}), timeout };
 }

@@ -18,3 +18,8 @@ export function toPairs(pairs: Readonly<Record<string, string>> = {}): string | 
 export function toWords(words: readonly string[] = []): string | undefined {
   return words.length === 0 ? undefined : words.join(",");
 }
+
+/** How many, in words: `1 sandbox`, `2 sandboxes`. */
+export function count(items: readonly unknown[], one: string, several: string): string {
+  return `${items.length} ${items.length === 1 ? one : several}`;
+}

@@ -14,9 +14,23 @@ const HINTS: Partial<Readonly<Record<ErrorCode, string>>> = {
 export function formatError(error: unknown, { verbose }: { readonly verbose: boolean }): string {
   const message = withoutLog(error, error instanceof Error ? error.message : String(error));
   const hint = findHint(error, message);
-  const lines = [`error: ${message}`, ...(hint ? [`hint: ${hint}`] : [])];
+  const lines = [`error: ${withCode(message, error)}`, ...(hint ? [`hint: ${hint}`] : [])];
   if (verbose) lines.push(...stacks(error));
   return lines.join("\n");
+}
+
+/** An error for programs, in one line: some commands print a line of JSON each time. */
+export function formatErrorJson(error: unknown): string {
+  const known = isOpenComputerError(error);
+  const message = error instanceof Error ? error.message : String(error);
+  const { code, retryable, details } = known ? error : { code: "internal", retryable: false, details: {} };
+  return JSON.stringify({ error: { code, message, retryable, details } });
+}
+
+/** At the end of the first line: what follows is a list or a log. */
+function withCode(message: string, error: unknown): string {
+  const code = isOpenComputerError(error) ? error.code : "internal";
+  return message.replace(/:?(?=\n|$)/, (colon) => ` (${code})${colon}`);
 }
 
 /** The commands that build have printed the log by then, and its last lines stand in the message again. */

@@ -5,6 +5,7 @@ import { invalidInput, isOpenComputerError, OpenComputerError } from "../errors"
 import { contentHash } from "../image/hash";
 import { isImage, type ResolvedImage } from "../image/image";
 import { parseManifest } from "../image/manifest";
+import { hintMissingPackage, offerOwnPackage } from "./own-package";
 import { useTypeScript } from "./typescript-files";
 
 const EXTENSIONS = [".ts", ".mts", ".cts", ".js", ".mjs", ".cjs", ".json"];
@@ -36,6 +37,7 @@ export async function loadImageFile(file: string): Promise<ResolvedImage> {
 async function load(file: string): Promise<unknown> {
   const path = resolve(file);
   try {
+    offerOwnPackage();
     if (!/\.[cm]?ts$/.test(path)) return await import(pathToFileURL(path).href);
     useTypeScript(path);
     return require(path);
@@ -43,7 +45,9 @@ async function load(file: string): Promise<unknown> {
     if (isOpenComputerError(error)) throw error;
     const line = lineOf(path, error);
     const place = line === undefined ? file : `${file}:${line}`;
-    throw invalidFile(file, `cannot be loaded (${place}): ${String(error).split("\n", 1)[0]}`, error);
+    // Some errors list what is wrong, line by line; Node.js adds who required what, which nobody asked for.
+    const [reason] = String(error).split("\nRequire stack:", 1);
+    throw invalidFile(file, `cannot be loaded (${place}): ${reason}`, error, hintMissingPackage(error));
   }
 }
 
@@ -78,9 +82,9 @@ function parseJson(file: string, text: string): unknown {
 }
 
 /** What is wrong with the user's file is not ours to be reported. */
-function invalidFile(file: string, what: string, cause?: unknown): OpenComputerError {
-  const details = { hint: `fix ${file}` };
-  return new OpenComputerError("invalid_input", `${file} ${what}`, { details, ...(cause ? { cause } : {}) });
+function invalidFile(file: string, what: string, cause: unknown, hint = `fix ${file}`): OpenComputerError {
+  const details = { hint };
+  return new OpenComputerError("invalid_input", `${file} ${what}`, { details, cause });
 }
 
 function pickExport(file: string, module: unknown): unknown {

@@ -4,9 +4,10 @@ import type { BuildInfo, SandboxInfo, SnapshotInfo } from "../api/records";
 import { toMinute, toPairs, toShortHash, toWords } from "./format-cell";
 import { type Column, formatJson, formatList } from "./format-table";
 import { addNameValue } from "./name-value";
-import { noServer, type Terminal } from "./terminal";
+import { requireServer, type Terminal } from "./terminal";
 
 const HELP = `
+Starts nothing: exit code 3 where the embedded server does not run, as sandboxes may run on without it.
 Of a snapshot with several versions the current one is shown; the others with: pulumi-opencomputer versions NAME
 
 Examples:
@@ -37,22 +38,17 @@ export function lsCommand(terminal: Terminal): Command {
     .option("--json", "print JSON: {snapshots, sandboxes}, {snapshots} with --label, {builds} with --builds")
     .addHelpText("after", HELP)
     .action(async (options: LsOptions) => {
-      const api = await terminal.find();
-      if (!api) terminal.note(noServer(terminal));
+      const api = await requireServer(terminal);
       const listing = await list(api, options, terminal.signal);
       terminal.print(options.json ? formatJson(listing) : describe(listing));
     });
 }
 
-async function list(
-  api: ServerApi | undefined,
-  { builds, label: labels }: LsOptions,
-  signal: AbortSignal,
-): Promise<Listing> {
-  if (builds) return { builds: (await api?.listBuilds({ signal })) ?? [] };
-  if (labels) return { snapshots: (await api?.listSnapshots({ signal, labels })) ?? [] };
-  const [snapshots, sandboxes] = await Promise.all([api?.listSnapshots({ signal }), api?.listSandboxes({ signal })]);
-  return { snapshots: snapshots ?? [], sandboxes: sandboxes ?? [] };
+async function list(api: ServerApi, { builds, label: labels }: LsOptions, signal: AbortSignal): Promise<Listing> {
+  if (builds) return { builds: await api.listBuilds({ signal }) };
+  if (labels) return { snapshots: await api.listSnapshots({ signal, labels }) };
+  const [snapshots, sandboxes] = await Promise.all([api.listSnapshots({ signal }), api.listSandboxes({ signal })]);
+  return { snapshots, sandboxes };
 }
 
 function describe({ snapshots, sandboxes, builds }: Listing): string {

@@ -5,7 +5,7 @@ import { buildCommand } from "./build";
 import type { CommandFactory } from "./command-factory";
 import { doctorCommand } from "./doctor";
 import { execCommand } from "./exec";
-import { formatError } from "./format-error";
+import { formatError, formatErrorJson } from "./format-error";
 import { gcCommand } from "./gc";
 import { logsCommand } from "./logs";
 import { lsCommand } from "./ls";
@@ -44,7 +44,8 @@ Environment:
   OPENCOMPUTER_API_KEY   its key; a key without a URL means the hosted service
   OPENCOMPUTER_HOME      the embedded server's folder
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted; exec passes on the command's own.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the embedded server does not run, 130 interrupted; exec passes on the
+command's own. With --json an error is JSON on stdout, too: {"error": {code, message, retryable, details}}.
 
 Examples:
   $ pulumi-opencomputer build agent.ts --name agent
@@ -52,22 +53,32 @@ Examples:
   $ pulumi-opencomputer exec sb-1a2b3c4d -- python3 --version`;
 
 const USAGE_ERROR = 2;
+const NOT_RUNNING = 3;
 const INTERRUPTED = 130;
 
 /** Runs the command line and returns its exit code. Errors are printed, never thrown. */
 export async function runProgram(args: readonly string[], terminal: Terminal): Promise<number> {
   let exitCode = 0;
+  let isJson = false;
   const program = createProgram(terminal, (code) => {
     exitCode = code;
+  }).hook("preAction", (_program, command) => {
+    isJson = command.opts()["json"] === true;
   });
   try {
     await program.parseAsync(args, { from: "user" });
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE_ERROR;
+    if (isJson) terminal.print(formatErrorJson(error));
     terminal.note(formatError(error, { verbose: program.opts()["verbose"] === true }));
-    return isOpenComputerError(error, "aborted") ? INTERRUPTED : 1;
+    return toExitCode(error);
   }
+}
+
+function toExitCode(error: unknown): number {
+  if (isOpenComputerError(error, "aborted")) return INTERRUPTED;
+  return isOpenComputerError(error, "unavailable") && error.details["running"] === false ? NOT_RUNNING : 1;
 }
 
 function createProgram(terminal: Terminal, done: (exitCode: number) => void): Command {

@@ -29,8 +29,9 @@ export function rmCommand(terminal: Terminal): Command {
     .option("--all", "every sandbox and every snapshot")
     .option("--json", "print JSON: [{name, kind}]")
     .addHelpText("after", HELP)
-    .action(async (names: string[], options: { all?: boolean; json?: boolean }) => {
-      refuse(names, options.all);
+    .action(async (names: string[], options: { all?: boolean; json?: boolean }, command: Command) => {
+      if (names.length === 0 && !options.all) command.error("error: give at least one name or id, or --all");
+      refuseTags(names);
       const api = await requireServer(terminal);
       const removals = await removeAll(api, options.all ? undefined : names, terminal.signal);
       if (options.json) return terminal.print(formatJson(removals));
@@ -41,10 +42,7 @@ export function rmCommand(terminal: Terminal): Command {
 }
 
 /** Before anything is removed, so that a wrong word does not leave the work half done. */
-function refuse(names: readonly string[], all = false): void {
-  if (names.length === 0 && !all) {
-    throw invalidInput("rm", [{ path: "names", message: "give at least one name or id, or --all" }]);
-  }
+function refuseTags(names: readonly string[]): void {
   const tagged = names.filter((name) => name.includes(":"));
   if (tagged.length === 0) return;
   const message =

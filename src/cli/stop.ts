@@ -1,15 +1,17 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Command } from "commander";
 import { type EmbeddedState, readEmbeddedState, silentError } from "../client/embedded-state";
-import { embeddedHome, isAlive, type RunningEmbedded } from "../client/running-server";
+import { embeddedHome, isAlive } from "../client/running-server";
 import { OpenComputerError } from "../errors";
+import { count } from "./format-cell";
 import { formatJson } from "./format-table";
 import { killSandbox } from "./kill-sandbox";
+import { leftSandboxes } from "./left-sandboxes";
 import type { Terminal } from "./terminal";
 
 const HELP = `
-Sandboxes run on, and the next server takes them over, unless --all kills them first.
-A server that is still starting is stopped, too. Stopping one that does not run is fine.
+Sandboxes run on, and the next server takes them over, unless --all kills them first; where they run on without a
+server, it starts one for that. A server that is still starting is stopped, too. Stopping one that does not run is fine.
 
 Examples:
   $ pulumi-opencomputer stop
@@ -24,21 +26,38 @@ export function stopCommand(terminal: Terminal): Command {
   return new Command("stop")
     .description("stop the embedded server")
     .option("--all", "kill all its sandboxes first")
-    .option("--json", "print JSON: {stopped, pid?, killed}")
+    .option("--json", "print JSON: {stopped, pid?, killed, runOn}")
     .addHelpText("after", HELP)
     .action(async (options: { all?: boolean; json?: boolean }) => {
       refuseRemote(terminal.env);
-      const state = await readEmbeddedState(embeddedHome(terminal.env), terminal.signal);
-      if (state.kind === "silent") throw silentError(state);
-      const killed = state.kind === "running" && options.all ? await killAll(state.server, terminal.signal) : [];
+      const killed = options.all ? await killAll(terminal) : [];
+      const state = await readState(terminal);
       const pid = pidOf(state);
       if (pid !== undefined) await stopProcess(pid, terminal.signal);
-      const outcome = { stopped: pid !== undefined, ...(pid === undefined ? {} : { pid }), killed };
+      const runOn = await leftSandboxes(embeddedHome(terminal.env));
+      const outcome = { stopped: pid !== undefined, ...(pid === undefined ? {} : { pid }), killed, runOn };
       if (options.json) return terminal.print(formatJson(outcome));
-      if (killed.length > 0) terminal.print(`killed ${killed.length} sandboxes`);
-      const what = state.kind === "starting" ? "the server that was starting" : "the server";
-      terminal.print(pid === undefined ? "no server was running" : `stopped ${what} (process ${pid})`);
+      if (killed.length > 0) terminal.print(`killed ${count(killed, "sandbox", "sandboxes")}`);
+      terminal.print([describeEnd(state), ...describeRest(runOn)].join("; "));
     });
+}
+
+async function readState({ env, signal }: Terminal): Promise<EmbeddedState> {
+  const state = await readEmbeddedState(embeddedHome(env), signal);
+  if (state.kind === "silent") throw silentError(state);
+  return state;
+}
+
+function describeEnd(state: EmbeddedState): string {
+  const pid = pidOf(state);
+  if (pid === undefined) return "no server was running";
+  return `stopped the server${state.kind === "starting" ? " that was starting" : ""} (process ${pid})`;
+}
+
+function describeRest(runOn: readonly string[]): string[] {
+  if (runOn.length === 0) return [];
+  const what = `${count(runOn, "sandbox runs", "sandboxes run")} on`;
+  return [`${what} (${runOn.join(", ")}); to end them: pulumi-opencomputer stop --all`];
 }
 
 /** Who names another server means that one, and would wonder which one has stopped. */
@@ -56,8 +75,13 @@ function pidOf(state: EmbeddedState): number | undefined {
   return state.kind === "starting" ? state.pid : undefined;
 }
 
-async function killAll({ api }: RunningEmbedded, signal: AbortSignal): Promise<string[]> {
-  const ids = (await api.listSandboxes({ signal })).map((info) => info.sandboxID);
+/** Only a server knows how to end a sandbox: where none is ready and there may be some, one is started for it. */
+async function killAll(terminal: Terminal): Promise<string[]> {
+  const { env, signal, open } = terminal;
+  const state = await readState(terminal);
+  if (state.kind !== "running" && (await leftSandboxes(embeddedHome(env))).length === 0) return [];
+  const api = state.kind === "running" ? state.server.api : await open();
+  const ids = (await api.listSandboxes({ signal })).map(({ sandboxID }) => sandboxID);
   for (const id of ids) await killSandbox(api, id, signal);
   return ids;
 }

@@ -38,11 +38,16 @@ export function createTerminal(signal: AbortSignal): Terminal {
   };
 }
 
-/** The server that runs. @throws unavailable where there is none: nothing could be found in one that starts now */
+/**
+ * The server that runs.
+ *
+ * @throws unavailable where there is none, with `details.running` false: nothing could be found in one that starts now,
+ *   and an empty list would hide the sandboxes that run on
+ */
 export async function requireServer(terminal: Terminal): Promise<ServerApi> {
   const api = await terminal.find();
   if (api) return api;
-  throw new OpenComputerError("unavailable", noServer(terminal));
+  throw new OpenComputerError("unavailable", noServer(terminal), { details: { running: false } });
 }
 
 /** What to say where no server runs: sandboxes of one that was stopped are there again when it runs. */

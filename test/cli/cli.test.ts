@@ -136,7 +136,7 @@ describe("exec", () => {
 describe("exec says", () => {
   it.each([[["--json", "ls"]], [["--"]]])("that %j is no command", async (words) => {
     const { exitCode, stderr } = await run(["exec", "sb-1", ...words]);
-    expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: expect.stringContaining("stand before the sandbox") });
+    expect({ exitCode, stderr }).toEqual({ exitCode: 2, stderr: expect.stringContaining("stand before the sandbox") });
   });
 
   it("which limit ended the command", async () => {
@@ -170,7 +170,7 @@ describe("rm", () => {
   });
 
   it("wants to know what", async () => {
-    expect(await run(["rm"])).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("--all") });
+    expect(await run(["rm"])).toMatchObject({ exitCode: 2, stderr: expect.stringContaining("--all") });
   });
 });
 
@@ -194,6 +194,7 @@ describe("build", () => {
     ["c.mjs", `export const image = ${JSON.stringify(manifest)};`],
     ["d.ts", `const m: unknown = ${JSON.stringify(manifest)};\nexport default m;\nexport const other: number = 1;`],
     ["e.ts", `import { Image } from ${entry};\nexport const agent: Image = Image.base().aptInstall(["jq"]);`],
+    ["g.ts", `import { Image } from "pulumi-opencomputer/sdk";\nexport const image = Image.base().aptInstall(["jq"]);`],
     ["f.cts", `import { part } from "./parts";\nexport const image = { ...part };`],
   ];
 
@@ -240,15 +241,15 @@ describe("build", () => {
 
   it.each([[["--new-version"]], [["--label", "a=b"]]])("%j needs a name", async (options) => {
     expect(await run(["build", "a.json", ...options])).toMatchObject({
-      exitCode: 1,
+      exitCode: 2,
       stderr: expect.stringContaining("--name"),
     });
   });
 
   it.each([
     ["the same image", hash, 0, "is there already"],
-    ["another image", "0".repeat(64), 1, "error: taken"],
-    ["one that failed", undefined, 1, "error: taken"],
+    ["another image", "0".repeat(64), 1, "error: taken (conflict)"],
+    ["one that failed", undefined, 1, "error: taken (conflict)"],
   ])("a name that stands for %s", async (_name, contentHash, exitCode, stderr) => {
     writeFileSync(join(dir, "a.json"), JSON.stringify(manifest));
     const there = { ...SNAPSHOT, contentHash: contentHash ?? hash, ...(contentHash ? {} : { status: "failed" }) };
@@ -261,14 +262,20 @@ describe("build", () => {
   });
 
   it.each([
-    ["missing.ts", undefined, /^error: \S+missing\.ts does not exist\n$/],
-    ["image.py", "", /^error: FILE must be \.ts, \.js, \.mjs, \.cjs or \.json; got \S+image\.py\n$/],
+    ["missing.ts", undefined, /^error: \S+missing\.ts does not exist \(invalid_input\)\n$/],
+    ["image.py", "", /^error: FILE must be \.ts, \.js, \.mjs, \.cjs or \.json; got \S+image\.py \(invalid_input\)\n$/],
     [
       "syntax.ts",
       "interface A {\n  a: 1;\n}\nconst a = ;\n",
       /syntax\.ts:4\): SyntaxError: .*\nhint: fix \S+syntax\.ts\n$/,
     ],
-    ["throws.ts", "throw new TypeError('boom');\n", /throws\.ts:1\): TypeError: boom\nhint: fix/],
+    ["throws.ts", "throw new TypeError('boom');\n", /throws\.ts:1\): TypeError: boom \(invalid_input\)\nhint: fix/],
+    [
+      "list.ts",
+      "throw new Error('2 problems:\\n  a\\n  b');",
+      /Error: 2 problems \(invalid_input\):\n {2}a\n {2}b\nhint: fix/,
+    ],
+    ["missing.cjs", "require('./nowhere');", /Cannot find module '\.\/nowhere' \(invalid_input\)\nhint: fix/],
     ["throws.mjs", "const a = 1;\nnull.x;\n", /throws\.mjs:2\): TypeError: .*\nhint: fix/],
     ["none.cjs", "module.exports = { a: 1 };", /exports no Image/],
     [
@@ -292,20 +299,17 @@ it("serve tells a wrong setting in its log, for the program that waits for it", 
 });
 
 describe("where no server runs", () => {
-  it("ls lists nothing, and says why", async () => {
-    const { exitCode, stdout, stderr } = await run(["ls", "--json"]);
-    expect({ exitCode, json: JSON.parse(stdout) }).toEqual({ exitCode: 0, json: { snapshots: [], sandboxes: [] } });
-    expect(stderr).toMatch(/^no server is running/);
-  });
-
-  it.each([[["rm", "agent"]], [["rm", "--all"]], [["logs", "agent"]], [["gc"]]])("%j says so", async (args) => {
-    const { exitCode, stderr } = await run(args);
-    expect({ exitCode, stderr }).toEqual({
-      exitCode: 1,
-      stderr: expect.stringMatching(/^error: no server is running/),
-    });
-    expect(stderr).not.toContain("hint:");
-  });
+  it.each([[["ls"]], [["rm", "agent"]], [["rm", "--all"]], [["logs", "agent"]], [["gc"]]])(
+    "%j says so",
+    async (args) => {
+      const { exitCode, stderr } = await run(args);
+      expect({ exitCode, stderr }).toEqual({
+        exitCode: 3,
+        stderr: expect.stringMatching(/^error: no server is running/),
+      });
+      expect(stderr).not.toContain("hint:");
+    },
+  );
 
   it.each(["OPENCOMPUTER_API_URL", "OPENCOMPUTER_API_KEY"])("stop refuses where %s is set", async (name) => {
     const outcome = await runCommandLine(["stop"], { env: { [name]: "http://127.0.0.1:1" } });
@@ -316,11 +320,23 @@ describe("where no server runs", () => {
 describe("status and stop, where no server runs", () => {
   it.each<[string, string[], number, object]>([
     ["status", ["status", "--json"], 3, { running: false }],
-    ["stop", ["stop", "--json"], 0, { stopped: false, killed: [] }],
+    ["stop", ["stop", "--json"], 0, { stopped: false, killed: [], runOn: [] }],
+    ["stop --all", ["stop", "--all", "--json"], 0, { stopped: false, killed: [], runOn: [] }],
   ])("%s", async (_name, args, exitCode, json) => {
     const outcome = await run(args);
     expect(outcome.exitCode).toBe(exitCode);
     expect(JSON.parse(outcome.stdout)).toMatchObject(json);
+  });
+
+  it("stop tells which sandboxes run on, and --all has a server end them", async () => {
+    const left = join(dir, "home", "sandboxes", "sb-1");
+    mkdirSync(left, { recursive: true });
+    expect((await run(["stop"])).stdout).toBe(
+      "no server was running; 1 sandbox runs on (sb-1); to end them: pulumi-opencomputer stop --all\n",
+    );
+    const { stdout } = await run(["stop", "--all"], { ...LISTS, "DELETE /api/sandboxes/sb-1": { status: 204 } });
+    expect(stdout).toMatch(/^killed 1 sandbox\n/);
+    expect(calls()).toEqual(["GET /api/sandboxes", "DELETE /api/sandboxes/sb-1"]);
   });
 
   it("stop does not end a process that may be a stranger's", async () => {
@@ -339,8 +355,22 @@ describe("errors", () => {
     const { exitCode, stderr } = await run(["logs", "agent"], { "GET /api/snapshots/agent/log": NOT_FOUND });
     expect({ exitCode, stderr }).toEqual({
       exitCode: 1,
-      stderr: "error: no such thing\nhint: see what there is with: pulumi-opencomputer ls\n",
+      stderr: "error: no such thing (not_found)\nhint: see what there is with: pulumi-opencomputer ls\n",
     });
+  });
+
+  it("are one line of JSON on stdout with --json", async () => {
+    const args = ["exec", "--json", "sb-1", "ls", "--json"];
+    const { stdout } = await run(args, { "POST /api/sandboxes/sb-1/exec/run": NOT_FOUND });
+    expect(
+      stdout
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line)),
+    ).toEqual([
+      { error: { code: "not_found", message: "no such thing", retryable: false, details: expect.anything() } },
+    ]);
+    expect((await run(["exec", "sb-1", "ls", "--json"])).stdout).toBe("");
   });
 
   it("have a stack with --verbose", async () => {

@@ -44,7 +44,7 @@ describe("logs", () => {
     };
     const { exitCode, stderr } = await logs(["agent"], { [BY_NAME]: sse(["error", error]) });
     expect(exitCode).toBe(1);
-    expect(stderr).toBe("error: step 1/1 (run make): exit code 2\n");
+    expect(stderr).toBe("error: step 1/1 (run make): exit code 2 (build_failed)\n");
   });
 });
 

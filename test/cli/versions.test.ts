@@ -88,7 +88,9 @@ describe("one version", () => {
     });
     expect({ exitCode, stderr }).toEqual({
       exitCode: 1,
-      stderr: expect.stringMatching(/@9\nhint: see its versions with: pulumi-opencomputer versions agent\n$/),
+      stderr: expect.stringMatching(
+        /@9 \(not_found\)\nhint: see its versions with: pulumi-opencomputer versions agent\n$/,
+      ),
     });
   });
 });
