@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import { invalidInput } from "../src/errors";
+import { invalidInput, isOpenComputerError, OpenComputerError } from "../src/errors";
 import { type ProviderConfig, readConfig } from "./config";
 import { connectTo } from "./connections";
 import { type SnapshotResult, toSnapshotResult } from "./snapshot-result";
@@ -32,11 +32,13 @@ export interface ListSnapshotsArgs {
  * new Sandbox("agent", { snapshot: base.ref });
  */
 export async function getSnapshot({ name, ref, endpoint }: GetSnapshotArgs): Promise<SnapshotResult> {
-  const which = ref ?? name;
-  if (which === undefined || (ref !== undefined && name !== undefined)) {
-    throw invalidInput("getSnapshot", [{ path: "", message: "needs either name or ref" }]);
-  }
-  return toSnapshotResult(await (await connectFor(endpoint)).getSnapshot(which));
+  return await withoutStack("getSnapshot", async () => {
+    const which = ref ?? name;
+    if (which === undefined || (ref !== undefined && name !== undefined)) {
+      throw invalidInput("the call", [{ path: "", message: "needs either name or ref" }]);
+    }
+    return toSnapshotResult(await (await connectFor(endpoint)).getSnapshot(which));
+  });
 }
 
 /** As {@link getSnapshot}, of arguments that are known later. */
@@ -51,8 +53,10 @@ export function getSnapshotOutput(args: Wrapped<GetSnapshotArgs>): pulumi.Output
  * @example (await listSnapshots({ labels: { team: "data" } })).map(({ name }) => name); // ["data-science"]
  */
 export async function listSnapshots({ labels, endpoint }: ListSnapshotsArgs = {}): Promise<SnapshotResult[]> {
-  const api = await connectFor(endpoint);
-  return (await api.listSnapshots(labels === undefined ? {} : { labels })).map(toSnapshotResult);
+  return await withoutStack("listSnapshots", async () => {
+    const api = await connectFor(endpoint);
+    return (await api.listSnapshots(labels === undefined ? {} : { labels })).map(toSnapshotResult);
+  });
 }
 
 /** As {@link listSnapshots}, of arguments that are known later. */
@@ -75,4 +79,19 @@ function warn(line: string): void {
 function stackConfig(): ProviderConfig {
   const config = new pulumi.Config("opencomputer");
   return readConfig((key) => config.get(key));
+}
+
+/**
+ * What a program does not catch, Pulumi prints with a stack and all that is in it; of a `RunError` it prints the message.
+ * It tells one by this member, so that ours keeps its code for a program that does catch it.
+ */
+async function withoutStack<T>(call: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!isOpenComputerError(error)) throw error;
+    const { code, message, details, retryable } = error;
+    const told = new OpenComputerError(code, `${call}: ${message}`, { details, retryable, cause: error });
+    throw Object.defineProperty(told, "__pulumiRunError", { value: true });
+  }
 }

@@ -39,7 +39,7 @@ export async function waitUntilReady(api: Api, id: string, check: ReadyCheckInpu
       return { exitCode: 1, stdout: "", stderr: error.message };
     });
   if (exitCode === 0) return;
-  const [, code, folder, output = stdout] = /^(\d+) (\/.*)\n([^]*)$/.exec(stdout) ?? [];
+  const [, code, folder, output = stdout] = /^(\d+) (\/[^\n]*)\n(.*)$/s.exec(stdout) ?? [];
   const how = code === undefined ? "" : ` (exit code ${explainCode(code)}, started in ${folder})`;
   const said = (output + stderr).trim();
   throw new OpenComputerError(

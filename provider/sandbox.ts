@@ -13,13 +13,13 @@ import {
   type HandlerContext,
   type PlanContext,
   type Properties,
-  type ResourceHandlers,
   visible,
 } from "./context";
 import { describeImage, explainRebuild, imageInputs, UNKNOWN_IMAGE } from "./image-inputs";
 import { parseInputs, withDefaults } from "./inputs";
 import { isSame } from "./is-same";
 import { readyCheckSchema, waitUntilReady } from "./ready-check";
+import { withRecordedAddress } from "./recorded-address";
 import { hasContent } from "./snapshot-content";
 
 /**
@@ -37,7 +37,7 @@ import { hasContent } from "./snapshot-content";
  * A sandbox that was stopped, by its timeout or by hand, counts as gone: the next `up` after a refresh makes a new one. With
  * `recreate: "never"` it stays in the state as `stopped`, until that is taken back.
  */
-export const sandboxHandlers: ResourceHandlers = { check, diff, create, read, update, delete: remove };
+export const sandboxHandlers = withRecordedAddress({ check, diff, create, read, update, delete: remove });
 
 const { stepTimeoutSeconds: _noBuildHere, ...createFields } = createSandboxFieldsSchema;
 const fields = {

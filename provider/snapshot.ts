@@ -14,7 +14,6 @@ import {
   type HandlerContext,
   type PlanContext,
   type Properties,
-  type ResourceHandlers,
   UNKNOWN,
   visible,
 } from "./context";
@@ -43,14 +42,7 @@ import { toRef } from "./snapshot-result";
  * underscores are hidden in every diff: `__manifest` is what create builds, `__autoNamed` says that the name was made
  * here, `__secret` that the image holds a secret, so that its steps are counted in logs and not told.
  */
-export const snapshotHandlers: ResourceHandlers = withRecordedAddress({
-  check,
-  diff,
-  create,
-  read,
-  update,
-  delete: remove,
-});
+export const snapshotHandlers = withRecordedAddress({ check, diff, create, read, update, delete: remove });
 
 const fields = {
   name: snapshotNameSchema.optional(),

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 
 /** What every host of the resources runs. */
 const HANDLERS =
-  /^provider\/(context|config|inputs|is-same|image-inputs|build-progress|ready-check|rebuild|snapshot-content|snapshot-result|snapshot|sandbox)(\.ts)?$/;
+  /^provider\/(context|config|inputs|is-same|image-inputs|build-progress|ready-check|rebuild|recorded-address|snapshot-content|snapshot-owner|snapshot-result|snapshot|sandbox)(\.ts)?$/;
 
 /**
  * Data flows one way through the house, and so do imports. Each room names the rooms that it may see; a file under `src`
