@@ -1,11 +1,12 @@
 import type { ServerApi } from "../src/api/contract";
+import { OpenComputerError } from "../src/errors";
 import { endpointOf, type ProviderConfig } from "./config";
 
 /** Told while a server is found or started. */
 export interface ConnectionLog {
   readonly status: (line: string) => void;
   readonly warn: (line: string) => void;
-  /** Ends the wait for a server that starts. */
+  /** Ends this wait for a server that starts; others may wait for the same one. */
   readonly signal?: AbortSignal;
 }
 
@@ -25,12 +26,25 @@ export async function connectTo(
   const endpoint = endpointOf(config, name);
   const key = JSON.stringify([endpoint, config.engine]);
   const known = connections.get(key);
-  if (known !== undefined) return known;
+  if (known !== undefined) return waitFor(known, signal);
   const env = config.engine === undefined ? process.env : { ...process.env, OPENCOMPUTER_ENGINE: config.engine };
   const attempt = import("../src/client/connect.js").then(({ connect }) =>
-    connect({ ...endpoint, env, onProgress: status, onWarning: warn, ...(signal ? { signal } : {}) }),
+    connect({ ...endpoint, env, onProgress: status, onWarning: warn }),
   );
   connections.set(key, attempt);
   attempt.catch(() => connections.delete(key));
-  return attempt;
+  return waitFor(attempt, signal);
+}
+
+function waitFor<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return work;
+  return new Promise((resolve, reject) => {
+    const giveUp = () =>
+      reject(
+        new OpenComputerError("aborted", "waiting for the server was aborted; it goes on starting in the background"),
+      );
+    if (signal.aborted) giveUp();
+    signal.addEventListener("abort", giveUp, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", giveUp));
+  });
 }

@@ -279,6 +279,7 @@ describe("labels and retention", () => {
     expect(await names("?label=stage%3Dprod&label=team%2Fx%3Da%3Db")).toEqual(["t"]);
     expect(await names("?label=stage=dev")).toEqual([]);
     expect((await call("GET", "?label=%20=1")).status).toBe(400);
+    expect((await call("GET", "?label=stage")).status).toBe(400);
   });
 
   it.each<[string, object, string]>([

@@ -10,10 +10,11 @@ import {
   setTimeoutRequestSchema,
   snapshotRefSchema,
 } from "../../api/schemas";
-import { invalidInput, OpenComputerError } from "../../errors";
+import { OpenComputerError } from "../../errors";
 import { whenAnswered } from "../answered";
 import type { AppParts } from "../app";
 import type { AppEnv } from "../auth";
+import { readPairs } from "../pairs";
 import { limitBody, MANIFEST_BODY_BYTES, readBody, SMALL_BODY_BYTES } from "../request-body";
 import { takeManifest } from "../services/manifest-intake";
 import { toSandboxSize } from "../services/sandbox-size";
@@ -69,7 +70,7 @@ export function sandboxRoutes(parts: AppParts): Hono<AppEnv> {
   });
 
   app.get("/", async (c) => {
-    const tags = readTagFilter(c.req.queries("tag") ?? []);
+    const tags = readPairs("tag", c.req.queries("tag") ?? []);
     return c.json((await sandboxes.list(c.get("org"), tags)).map(toBody));
   });
 
@@ -114,14 +115,6 @@ async function readWish(c: Context<AppEnv>, parts: AppParts): Promise<SandboxWis
 }
 
 /** `?tag=team=core&tag=stage=dev` asks for sandboxes that have both. */
-function readTagFilter(filters: readonly string[]): [key: string, value: string][] {
-  const bad = filters.find((filter) => !filter.includes("="));
-  if (bad !== undefined) {
-    throw invalidInput("the request", [{ path: "tag", message: `must be KEY=VALUE, not ${JSON.stringify(bad)}` }]);
-  }
-  return filters.map((filter) => [filter.replace(/=.*/s, ""), filter.replace(/^[^=]*=/, "")]);
-}
-
 function refuseUnsupported(body: Readonly<Record<string, unknown>>): void {
   const asked = UNSUPPORTED.filter((name) => isSet(body[name]));
   if (asked.length === 0) return;

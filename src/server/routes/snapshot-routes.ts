@@ -5,6 +5,7 @@ import { createSnapshotFieldsSchema, labelsSchema, snapshotChangeSchema, snapsho
 import { parseWith } from "../../image/manifest";
 import type { AppParts } from "../app";
 import type { AppEnv } from "../auth";
+import { readPairs } from "../pairs";
 import { limitBody, MANIFEST_BODY_BYTES, readBody, SMALL_BODY_BYTES } from "../request-body";
 import { abortable } from "../services/abortable";
 import { takeManifest } from "../services/manifest-intake";
@@ -105,8 +106,7 @@ async function readOrder(c: Context<AppEnv>, parts: AppParts): Promise<SnapshotO
 
 /** `?label=stage=prod`, as often as one likes. @throws invalid_input */
 function readLabels(texts: readonly string[] = []): Labels {
-  const pairs = texts.map((text) => [text.replace(/=.*/s, ""), text.replace(/^[^=]*=?/, "")]);
-  return parseWith(labelsSchema, Object.fromEntries(pairs), "label");
+  return parseWith(labelsSchema, Object.fromEntries(readPairs("label", texts)), "label");
 }
 
 async function* follow(pending: PendingSnapshot, from: number, signal: AbortSignal): Progress<SnapshotRow> {
