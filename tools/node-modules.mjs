@@ -34,9 +34,18 @@ async function installPackages() {
  * @param {(line: string) => void} onLine
  */
 function npm(args, onLine) {
-  // Its warnings are about its own settings more often than not, and would stand in the way of what it does.
-  const onNews = (/** @type {string} */ line) => line.startsWith("npm warn") || onLine(line);
+  const onNews = (/** @type {string} */ line) => isNews(line) && onLine(line);
   return run("npm", args, { cwd: PROJECT, timeoutMs: INSTALL_TIMEOUT_MS, onLine: onNews });
+}
+
+/**
+ * Whether a line of npm, node-gyp or make says what is being done. Warnings, about npm's own settings or SQLite's code,
+ * would stand in the way of that.
+ *
+ * @param {string} line
+ */
+export function isNews(line) {
+  return /^(> |added |changed |rebuilt |gyp info|prebuild-install info| {2}[A-Z_]+[( ])/.test(line);
 }
 
 /** @returns {Promise<string | undefined>} */

@@ -22,6 +22,21 @@ export function pulumiEnvironment() {
   };
 }
 
+/**
+ * What to do where the stack was made with another passphrase than the environment's.
+ *
+ * @param {Env} env What the CLI saw.
+ */
+export function explainPassphrase(env) {
+  const names = ["PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"];
+  const unset = names.map((name) => `-u ${name}`).join(" ");
+  return [
+    `Stack ${env.PULUMI_STACK} of the backend ${env.PULUMI_BACKEND_URL ?? "that you are logged in to"} has another passphrase than`,
+    "PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE says here. Set the one that it was made with, or let the",
+    `quickstart use a backend and a passphrase of its own, in this folder: env ${unset} npm start`,
+  ].join("\n");
+}
+
 /** What any use of the CLI here wants: no questions to the vendor, no downloads of plugins. */
 export function quietPulumi() {
   return { PULUMI_SKIP_UPDATE_CHECK: "true", PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true" };

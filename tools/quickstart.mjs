@@ -7,7 +7,7 @@ import { serverHome } from "./host.mjs";
 import { Interruption, interrupted } from "./interruption.mjs";
 import { say, step } from "./progress.mjs";
 import { PROJECT } from "./project.mjs";
-import { pulumiEnvironment, STACK } from "./pulumi-environment.mjs";
+import { explainPassphrase, pulumiEnvironment, STACK } from "./pulumi-environment.mjs";
 
 /** Remembers which server `npm start` started, as `npm run destroy` stops that one and no other. */
 const STARTED = join(PROJECT, ".pulumi/started-server");
@@ -23,7 +23,11 @@ const COMMAND_LINE = join(PROJECT, "dist/src/cli/main.js");
 export async function startServer() {
   const { findEmbedded } = await import(pathToFileURL(RUNNING_SERVER).href);
   const running = await findEmbedded(serverHome(), { signal: interrupted });
-  if (running) return say(`• The OpenComputer server runs (${describeServer(running.info)})`);
+  if (running) {
+    // Why it is that base was said at the first start; `status` tells it again.
+    const base = running.info.base.replace(/, because .*/, "");
+    return say(`• The OpenComputer server runs (${describeServer({ ...running.info, base })})`);
+  }
   const title = "Starting the OpenComputer server; the first start makes the base image, which takes minutes";
   const { connect } = await import(pathToFileURL(CONNECT).href);
   const api = await step(title, (onProgress) => connect({ env: childEnv(), onProgress, signal: interrupted }));
@@ -77,6 +81,7 @@ export async function pulumi(...args) {
     });
     const ending = code === 0 ? "done" : explainFailure(said, await readFile(log, "utf8").catch(() => ""));
     if (ending === "canceled") throw new Interruption("SIGINT");
+    if (ending === "passphrase") say(`\n${explainPassphrase(pulumiEnvironment())}`);
     if (ending === "locked") say("\nIf no other Pulumi works on this stack, unlock it: npm run pulumi -- cancel --yes");
     return code;
   } finally {
@@ -89,10 +94,11 @@ export async function pulumi(...args) {
  *
  * @param {string} said What it wrote to standard error.
  * @param {string} events Its event log, JSON lines: a cancelled update is told on standard output, which is the user's.
- * @returns {"canceled" | "locked" | "failed"}
+ * @returns {"canceled" | "locked" | "passphrase" | "failed"}
  */
 export function explainFailure(said, events) {
   if (/"message":"update canceled\b/.test(events)) return "canceled";
+  if (/incorrect passphrase|passphrase must be set/.test(said)) return "passphrase";
   return /currently locked by/.test(said) ? "locked" : "failed";
 }
 

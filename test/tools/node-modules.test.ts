@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { findDifference } from "../../tools/node-modules.mjs";
+import { findDifference, isNews } from "../../tools/node-modules.mjs";
 
 const lock = {
   packages: {
@@ -31,4 +31,16 @@ test.each([
   ["nothing", {}, "node_modules/plain"],
 ])("%s", (_case, packages, difference) => {
   expect(findDifference(lock, JSON.parse(JSON.stringify({ packages })))).toBe(difference);
+});
+
+test.each([
+  ["> better-sqlite3@12.11.1 install", true],
+  ["  CC(target) Release/obj.target/sqlite3/gen/sqlite3/sqlite3.o", true],
+  ["gyp info spawn make", true],
+  ["npm warn Unknown user config", false],
+  ["./src/objects/database.cpp:12:3: warning: unused variable", false],
+  ["   12 |   int unused;", false],
+  ["      |       ^~~~~~", false],
+])("%s: %s", (line, expected) => {
+  expect(isNews(line)).toBe(expected);
 });

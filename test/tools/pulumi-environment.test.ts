@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { pulumiDefaults } from "../../tools/pulumi-environment.mjs";
+import { explainPassphrase, pulumiDefaults } from "../../tools/pulumi-environment.mjs";
 
 const facts = { cache: "/cache", project: "/clone", isLoggedIn: false };
 
@@ -28,4 +28,12 @@ test.each([
 
 test("a folder name with a space makes a URL all the same", () => {
   expect(pulumiDefaults({}, { ...facts, project: "/my clone" })["PULUMI_BACKEND_URL"]).toBe("file:///my%20clone");
+});
+
+test("a wrong passphrase is explained with the backend and the way to the quickstart's own", () => {
+  const text = explainPassphrase({ PULUMI_STACK: "dev", PULUMI_BACKEND_URL: "s3://b" });
+  expect(text).toMatch(/^Stack dev of the backend s3:\/\/b has another passphrase/);
+  expect(text).toContain(
+    "env -u PULUMI_BACKEND_URL -u PULUMI_CONFIG_PASSPHRASE -u PULUMI_CONFIG_PASSPHRASE_FILE npm start",
+  );
 });
