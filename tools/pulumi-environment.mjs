@@ -31,9 +31,10 @@ export function explainPassphrase(env) {
   const names = ["PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"];
   const unset = names.map((name) => `-u ${name}`).join(" ");
   return [
-    `Stack ${env.PULUMI_STACK} of the backend ${env.PULUMI_BACKEND_URL ?? "that you are logged in to"} has another passphrase than`,
-    "PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE says here. Set the one that it was made with, or let the",
-    `quickstart use a backend and a passphrase of its own, in this folder: env ${unset} npm start`,
+    `Stack ${STACK} (backend ${env.PULUMI_BACKEND_URL ?? "that you are logged in to"}, settings Pulumi.${STACK}.yaml) was`,
+    "made with another passphrase than PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE says here. Set that one, or",
+    "let the quickstart use a backend and a passphrase of its own, in this folder:",
+    `  mv Pulumi.${STACK}.yaml Pulumi.${STACK}.yaml.bak; env ${unset} npm start`,
   ].join("\n");
 }
 

@@ -16,7 +16,7 @@ import { serveCommand } from "./serve";
 import { statusCommand } from "./status";
 import { stopCommand } from "./stop";
 import { tagCommand } from "./tag";
-import type { Terminal } from "./terminal";
+import { NOT_RUNNING, type Terminal } from "./terminal";
 import { untagCommand } from "./untag";
 import { versionsCommand } from "./versions";
 
@@ -53,7 +53,6 @@ Examples:
   $ pulumi-opencomputer exec sb-1a2b3c4d -- python3 --version`;
 
 const USAGE_ERROR = 2;
-const NOT_RUNNING = 3;
 const INTERRUPTED = 130;
 
 /** Runs the command line and returns its exit code. Errors are printed, never thrown. */

@@ -6,7 +6,7 @@ import { embeddedHome } from "../client/running-server";
 import { serverLogFile } from "../client/server-process";
 import type { CommandFactory } from "./command-factory";
 import { formatJson } from "./format-table";
-import type { Terminal } from "./terminal";
+import { NOT_RUNNING, type Terminal } from "./terminal";
 
 const HELP = `
 Starts nothing. Exit code 0 where a server answers, 3 where the embedded one does not run.
@@ -14,8 +14,6 @@ Starts nothing. Exit code 0 where a server answers, 3 where the embedded one doe
 Examples:
   $ pulumi-opencomputer status
   $ pulumi-opencomputer status --json | jq -r .url`;
-
-const NOT_RUNNING = 3;
 
 interface Status {
   readonly running: boolean;

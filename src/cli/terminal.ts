@@ -3,6 +3,9 @@ import { connect, findServer } from "../client/connect";
 import { embeddedHome } from "../client/running-server";
 import { OpenComputerError } from "../errors";
 
+/** The exit code of commands that start no embedded server and find none. */
+export const NOT_RUNNING = 3;
+
 /** What a command may see of the world: where it prints, when it must end, and the server. */
 export interface Terminal {
   readonly env: Readonly<Record<string, string | undefined>>;

@@ -31,9 +31,9 @@ test("a folder name with a space makes a URL all the same", () => {
 });
 
 test("a wrong passphrase is explained with the backend and the way to the quickstart's own", () => {
-  const text = explainPassphrase({ PULUMI_STACK: "dev", PULUMI_BACKEND_URL: "s3://b" });
-  expect(text).toMatch(/^Stack dev of the backend s3:\/\/b has another passphrase/);
+  const text = explainPassphrase({ PULUMI_BACKEND_URL: "s3://b" });
+  expect(text).toMatch(/^Stack dev \(backend s3:\/\/b, settings Pulumi\.dev\.yaml\) was\nmade with another passphrase/);
   expect(text).toContain(
-    "env -u PULUMI_BACKEND_URL -u PULUMI_CONFIG_PASSPHRASE -u PULUMI_CONFIG_PASSPHRASE_FILE npm start",
+    "mv Pulumi.dev.yaml Pulumi.dev.yaml.bak; env -u PULUMI_BACKEND_URL -u PULUMI_CONFIG_PASSPHRASE -u PULUMI_CONFIG_PASSPHRASE_FILE npm start",
   );
 });
