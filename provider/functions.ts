@@ -82,8 +82,9 @@ function stackConfig(): ProviderConfig {
 }
 
 /**
- * What a program does not catch, Pulumi prints with a stack and all that is in it; of a `RunError` it prints the message.
- * It tells one by this member, so that ours keeps its code for a program that does catch it.
+ * What a program does not catch, Pulumi prints with all that is in it; of a `RunError` it prints the message. It tells
+ * one by this member, so that ours keeps its code for a program that does catch it. Once the program's text has run, it
+ * prints the stack of either, where there is one; the cause has it.
  */
 async function withoutStack<T>(call: string, work: () => Promise<T>): Promise<T> {
   try {
@@ -92,6 +93,6 @@ async function withoutStack<T>(call: string, work: () => Promise<T>): Promise<T>
     if (!isOpenComputerError(error)) throw error;
     const { code, message, details, retryable } = error;
     const told = new OpenComputerError(code, `${call}: ${message}`, { details, retryable, cause: error });
-    throw Object.defineProperty(told, "__pulumiRunError", { value: true });
+    throw Object.defineProperties(told, { __pulumiRunError: { value: true }, stack: { value: "" } });
   }
 }
