@@ -141,7 +141,15 @@ export class Image {
     const parsed = manifestSchema.safeParse(input, inWords);
     if (!parsed.success) problems.push(...toProblems(parsed.error, input));
     if (!parsed.success || problems.length > 0) throw invalidImage("the image", problems, steps);
-    return { manifest: parsed.data, contentHash: contentHash(parsed.data), findBlob: (digest) => blobs.get(digest) };
+    const manifest = parsed.data;
+    return {
+      manifest,
+      // Computed for those who ask: a program with hundreds of snapshots leaves it to the provider.
+      get contentHash() {
+        return contentHash(manifest);
+      },
+      findBlob: (digest) => blobs.get(digest),
+    };
   }
 
   private resolveSteps(size: ImageSize, report: (index: number, message: string) => void): ResolvedStep[] {
