@@ -15,7 +15,7 @@ export const ERROR_CODES = [
   "conflict",
   /** The sandbox existed but is stopped. */
   "gone",
-  /** A build step failed; `details` has `step`, `stepType`, `summary`, `exitCode` and `lastLines`. */
+  /** A build step failed; `details` has `step`, `stepType`, `summary`, `exitCode`, `lastLines` and the server's `buildId`. */
   "build_failed",
   /** The build was cancelled before it finished. */
   "build_cancelled",
