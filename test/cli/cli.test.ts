@@ -194,7 +194,6 @@ describe("build", () => {
     ["c.mjs", `export const image = ${JSON.stringify(manifest)};`],
     ["d.ts", `const m: unknown = ${JSON.stringify(manifest)};\nexport default m;\nexport const other: number = 1;`],
     ["e.ts", `import { Image } from ${entry};\nexport const agent: Image = Image.base().aptInstall(["jq"]);`],
-    ["g.ts", `import { Image } from "pulumi-opencomputer/sdk";\nexport const image = Image.base().aptInstall(["jq"]);`],
     ["f.cts", `import { part } from "./parts";\nexport const image = { ...part };`],
   ];
 
