@@ -74,7 +74,8 @@ const TWO_DISKS: CheckFailure = {
 };
 
 function diff({ log }: PlanContext, olds: Properties, news: Properties): DiffResult {
-  const replaces = REPLACING.filter((key) => !isSame(olds[key], news[key]));
+  const [before, after] = [withDefaultsSaid(olds), withDefaultsSaid(news)];
+  const replaces = REPLACING.filter((key) => !isSame(before[key], after[key]));
   if (replaces.includes("contentHash")) explainRebuild(log, olds, news);
   // It was kept as what it is, stopped; now a running one is wanted again.
   if (olds["status"] === "stopped" && news["recreate"] !== "never") replaces.push("recreate");
@@ -83,6 +84,13 @@ function diff({ log }: PlanContext, olds: Properties, news: Properties): DiffRes
     replaces,
     deleteBeforeReplace: false,
   };
+}
+
+/** Writing a default down, as after an import that leaves it out, changes nothing. The sizes are the servers'. */
+function withDefaultsSaid(properties: Properties): Properties {
+  const { network = "egress", memoryMB, cpuCount } = properties;
+  const isDefaultSize = memoryMB === undefined ? cpuCount === undefined : memoryMB === 4096 && (cpuCount ?? 1) === 1;
+  return { ...properties, network, ...(isDefaultSize ? { memoryMB: 4096, cpuCount: 1 } : {}) };
 }
 
 async function create(context: HandlerContext, inputs: Properties): Promise<CreateResult> {

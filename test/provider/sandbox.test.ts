@@ -82,6 +82,16 @@ describe("diff", () => {
     expect(result).toEqual({ changes: hasChanges, replaces, deleteBeforeReplace: false });
   });
 
+  it.each([
+    [{ network: "egress", memoryMB: 4096, cpuCount: 1 }, []],
+    [{ memoryMB: 4096 }, []],
+    // A CPU alone comes with another memory.
+    [{ cpuCount: 1 }, ["memoryMB"]],
+  ])("knows defaults that are written down: %j", (said, replaces) => {
+    const diff = sandboxHandlers.diff(context, { snapshot: "a" }, { snapshot: "a", ...said });
+    expect(diff).toMatchObject({ changes: replaces.length > 0, replaces });
+  });
+
   it("replaces what was kept stopped once a running one is wanted again", () => {
     const stopped = { ...base, recreate: "never", status: "stopped" };
     const diff = (news: Properties) => sandboxHandlers.diff(context, stopped, news);
