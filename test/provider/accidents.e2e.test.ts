@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readServerCard } from "../../src/server/server-card";
 import { killProcessesOf, LANGUAGE_HOST, leftBehind, PROVIDER, processesOf } from "./left-behind";
 import { PulumiStack, type Run, type RunningPulumi, repository } from "./pulumi-stack";
-import { until } from "./until";
+import { until, untilPrinted } from "./until";
 
 /**
  * Accidents, one after the other on one stack: the real CLI, server and engine. After each, the next update heals, and then
@@ -102,7 +102,7 @@ describe("what was made and never recorded", () => {
     const slow = 'new Sandbox("slow", { snapshot: auto.name, memoryMB: 256, readyCheck: { command: "sleep 5" } });';
     stack.program(program("echo three", { more: slow }));
     const run = stack.start(...up);
-    await until("the sandbox is there", () => run.printed().includes("waiting until ready"));
+    await untilPrinted(run, "waiting until ready");
     killProcessesOf(stack.home, PROVIDER);
     expect((await run.end).exitCode).not.toBe(0);
     expect((await list()).running).toHaveLength(2);
@@ -140,7 +140,7 @@ describe("a build that is cut off", () => {
   it.each(ACCIDENTS)("by %s goes on after the steps that passed", async (what, strike, said) => {
     stack.program(program("sleep 100"));
     const run = stack.start(...up);
-    await until("step 2 runs", () => run.printed().includes("step 2/2"));
+    await untilPrinted(run, "step 2/2");
     await strike(run);
     const { exitCode, output } = await run.end;
     expect(exitCode).not.toBe(0);
