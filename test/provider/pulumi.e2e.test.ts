@@ -78,7 +78,7 @@ describe("from nothing to a sandbox and back", () => {
   it("says which step a change will rebuild from, and replaces", async () => {
     stack.program(program("oc-greet==1.1"));
     const { output } = succeeded(await stack.pulumi("preview", "--stack", "dev", "--diff"));
-    expect(output).toContain("rebuild from step 2 of 5: pip_install oc-greet==1.1 (1 cached)");
+    expect(output).toContain("rebuild from step 2 of 5: pip_install +oc-greet==1.1 -oc-greet==1.0 (1 cached)");
     expect(output).toMatch(/summary\s*: "pip_install oc-greet==1.0" => "pip_install oc-greet==1.1"/);
     const { stdout } = succeeded(await stack.pulumi("preview", "--stack", "dev", "--json"));
     const steps = (JSON.parse(stdout) as { steps: { op: string; urn: string }[] }).steps;
