@@ -4,16 +4,17 @@ import { runProgram } from "./main-program.mjs";
 import { say } from "./progress.mjs";
 import { provide } from "./provide.mjs";
 import { STACK } from "./pulumi-environment.mjs";
-import { askPulumi, pulumi, stopServer } from "./quickstart.mjs";
+import { askPulumi, pulumi, serverPid, stopServer } from "./quickstart.mjs";
 import { purposeOf } from "./requirements.mjs";
 
 /** `npm run destroy`: undoes `npm start` and keeps what was fetched and built, so that the next start is quick. */
 await runProgram(async () => {
   await provide();
+  const pidBefore = await serverPid();
   const isThere = await hasStack();
   const code = isThere ? await destroyStack() : 0;
   if (code !== 0) return code;
-  await stopServer();
+  await stopServer(pidBefore);
   const end = isThere ? "The quickstart is gone." : await describeSearch();
   say(`\n${end} ${describeKept(purposeOf(process.env))}`);
   return 0;

@@ -43,10 +43,15 @@ function describeServer({ base, runtime }) {
   return `base ${base}, runtime ${runtime}`;
 }
 
-/** Stops the embedded server if `npm start` started it. */
-export async function stopServer() {
+/**
+ * Stops the embedded server if `npm start` started it, or if it was started since.
+ *
+ * @param {string | undefined} pidBefore the server's, before anything was done that may have started one
+ */
+export async function stopServer(pidBefore) {
   const started = await readFile(STARTED, "utf8").catch(() => undefined);
-  if (started && started === (await serverPid())) await commandLine("stop");
+  const pid = await serverPid();
+  if (pid && (pid === started || pid !== pidBefore)) await commandLine("stop");
   await rm(STARTED, { force: true });
 }
 
@@ -135,7 +140,7 @@ export async function askPulumi(...args) {
 }
 
 /** The process id of the embedded server that runs here, as text. */
-async function serverPid() {
+export async function serverPid() {
   const card = await readFile(join(serverHome(), "server.json"), "utf8").catch(() => "{}");
   const { pid } = JSON.parse(card);
   return pid === undefined ? undefined : String(pid);

@@ -59,7 +59,9 @@ it("npm start builds nothing the second time", async () => {
   expect(all).toMatch(table);
 });
 
-it("npm run destroy leaves nothing behind", async () => {
+it("npm run destroy leaves nothing behind, the server that it has to start included", async () => {
+  const home = { OPENCOMPUTER_HOME: join(dir, "home") };
+  await execa("node", ["dist/src/cli/main.js", "stop"], { cwd: repository, env: home, timeout: 60_000 });
   const { exitCode, all } = await run("destroy");
   expect(exitCode, all).toBe(0);
   expect(leaked(before, census())).toEqual([]);
