@@ -2,7 +2,7 @@ import type { ImageUpload } from "../api/contract";
 import { invalidInput } from "../errors";
 import { formatSize } from "../image/format-size";
 import type { DirEntry, Step } from "../image/image-manifest";
-import { largestPaths, type SizedFile } from "../image/largest-paths";
+import { describeLargest, sizeOf } from "../image/largest-paths";
 import { addedFiles, entriesOf } from "../image/tree";
 import { findSource, readSource } from "./blob-source";
 
@@ -61,13 +61,11 @@ async function assertFits(image: ImageUpload): Promise<void> {
     path,
     files: files.map((file) => ({ path: file.path, sizeBytes: findSource(image, file.digest).sizeBytes })),
   }));
-  const weigh = (files: readonly SizedFile[]) => files.reduce((sum, file) => sum + file.sizeBytes, 0);
-  const sizeBytes = weigh(added.flatMap(({ files }) => files));
+  const sizeBytes = sizeOf(added.flatMap(({ files }) => files));
   if (sizeBytes <= MAX_INLINE_BYTES) return;
-  const largest = largestPaths(added, weigh).map(({ path, files }) => `${path} (${formatSize(weigh(files))})`);
   const message =
     `its files have ${formatSize(sizeBytes)}; this server takes no file uploads, and a request has room for ` +
-    `${formatSize(MAX_INLINE_BYTES)}. The largest: ${largest.join(", ")}. Leave them out with the option ignore, or fetch ` +
+    `${formatSize(MAX_INLINE_BYTES)}. ${describeLargest(added, sizeOf, formatSize)}. Leave them out with the option ignore, or fetch ` +
     "them with runCommands";
   throw invalidInput("the image", [{ path: "steps", message }]);
 }

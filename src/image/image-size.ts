@@ -1,5 +1,5 @@
 import { formatSize } from "./format-size";
-import { largestPaths, type SizedFile, type SizedPath } from "./largest-paths";
+import { describeLargest, type SizedFile, type SizedPath, sizeOf } from "./largest-paths";
 
 const GIB = 1024 ** 3;
 
@@ -48,23 +48,14 @@ export class ImageSize {
     const found = [...this.tooLarge];
     if (this.sizeBytes > MAX_IMAGE_BYTES) {
       const what = `its files have ${formatSize(this.sizeBytes)}, more than the ${formatSize(MAX_IMAGE_BYTES)} of an image`;
-      found.push(`${what}. ${this.describeLargest(sizeOf, formatSize)}. ${ADVICE}`);
+      found.push(`${what}. ${describeLargest(this.added, sizeOf, formatSize)}. ${ADVICE}`);
     }
     if (this.files > MAX_IMAGE_FILES) {
       const what = `it has ${countFiles(this.files)}, more than the ${MAX_IMAGE_FILES} of an image`;
-      found.push(`${what}. ${this.describeLargest(({ length }) => length, countFiles)}. ${ADVICE}`);
+      found.push(`${what}. ${describeLargest(this.added, ({ length }) => length, countFiles)}. ${ADVICE}`);
     }
     return found;
   }
-
-  private describeLargest(weigh: (files: readonly SizedFile[]) => number, show: (weight: number) => string): string {
-    const paths = largestPaths(this.added, weigh).map(({ path, files }) => `${path} (${show(weigh(files))})`);
-    return `The largest: ${paths.join(", ")}`;
-  }
-}
-
-function sizeOf(files: readonly SizedFile[]): number {
-  return files.reduce((sum, file) => sum + file.sizeBytes, 0);
 }
 
 function countFiles(count: number): string {

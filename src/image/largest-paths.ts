@@ -11,6 +11,21 @@ export interface SizedPath {
   readonly files: readonly SizedFile[];
 }
 
+/** What files weigh where bytes count. */
+export function sizeOf(files: readonly SizedFile[]): number {
+  return files.reduce((sum, file) => sum + file.sizeBytes, 0);
+}
+
+/** {@link largestPaths} as a sentence. @example "The largest: ./app/node_modules (2.1 GiB), ./app/data (310.0 MiB)" */
+export function describeLargest(
+  added: readonly SizedPath[],
+  weigh: (files: readonly SizedFile[]) => number,
+  show: (weight: number) => string,
+): string {
+  const paths = largestPaths(added, weigh).map(({ path, files }) => `${path} (${show(weigh(files))})`);
+  return `The largest: ${paths.join(", ")}`;
+}
+
 const SHOWN = 5;
 /** A directory is told by what is in it where {@link SHOWN} of those say this much of it. */
 const TELLING = 0.75;
