@@ -2,7 +2,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { census, leaked } from "../fixtures/census";
-import { PulumiStack, type Run, repository } from "../provider/pulumi-stack";
+import { PulumiStack, repository, succeeded } from "../provider/pulumi-stack";
 
 /**
  * The example as a team uses it, in a copy: the commands of its README and of its pipelines, in their order. The stack dev
@@ -42,12 +42,6 @@ function edit(path: string, from: string, to: string): void {
   const text = readFileSync(join(stack.project, path), "utf8");
   expect(text).toContain(from);
   stack.file(path, text.replace(from, to));
-}
-
-/** A failed run is shown whole: its output is the only witness. */
-function succeeded(run: Run): Run {
-  expect(run.exitCode, run.output).toBe(0);
-  return run;
 }
 
 describe("the stack of a developer", () => {

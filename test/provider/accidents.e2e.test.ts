@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readServerCard } from "../../src/server/server-card";
 import { killProcessesOf, LANGUAGE_HOST, leftBehind, PROVIDER, processesOf } from "./left-behind";
-import { PulumiStack, type Run, type RunningPulumi, repository } from "./pulumi-stack";
+import { PulumiStack, type RunningPulumi, repository, succeeded } from "./pulumi-stack";
 import { until, untilPrinted } from "./until";
 
 /**
@@ -36,12 +36,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await stack?.close();
 });
-
-/** A failed run is shown whole: its output is the only witness. */
-function succeeded(run: Run): Run {
-  expect(run.exitCode, run.output).toBe(0);
-  return run;
-}
 
 async function update(body: string, ...args: string[]): Promise<string> {
   stack.program(body);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { killProcessesOf, LANGUAGE_HOST, PROVIDER, processesOf } from "./left-behind";
-import { PulumiStack, type Run, type RunningPulumi } from "./pulumi-stack";
+import { PulumiStack, type RunningPulumi, succeeded } from "./pulumi-stack";
 import { until } from "./until";
 
 /**
@@ -22,12 +22,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await stack?.close();
 });
-
-/** A failed run is shown whole: its output is the only witness. */
-function succeeded(run: Run): Run {
-  expect(run.exitCode, run.output).toBe(0);
-  return run;
-}
 
 async function interruptedInStep2(signal: "SIGINT" | "SIGKILL"): Promise<{ run: RunningPulumi; at: number }> {
   const run = stack.start("up", "--yes", "--skip-preview", "--stack", "dev");

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Elsewhere } from "./elsewhere";
-import { PulumiStack, type Run } from "./pulumi-stack";
+import { PulumiStack, succeeded } from "./pulumi-stack";
 
 /**
  * What is up on one machine is unchanged on every other: a colleague clones the repository and previews. What git keeps
@@ -67,12 +67,6 @@ async function handOver(): Promise<void> {
   for (const path of [bundle, join(stack.dir, "backend")]) elsewhere.receive(path);
   succeeded(await elsewhere.run("git", "clone", join(elsewhere.dir, "repository.bundle"), clone));
   symlinkSync(elsewhere.nodeModules, join(clone, "node_modules"));
-}
-
-/** A failed run is shown whole: its output is the only witness. */
-function succeeded(run: Run): Run {
-  expect(run.exitCode, run.output).toBe(0);
-  return run;
 }
 
 const preview = (...args: string[]) =>

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { PulumiStack, type Run } from "./pulumi-stack";
+import { PulumiStack, succeeded } from "./pulumi-stack";
 
 /** What becomes of snapshots and sandboxes when a program, or the world, changes: the real CLI, server and engine. */
 let stack: PulumiStack;
@@ -40,12 +40,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await stack?.close();
 });
-
-/** A failed run is shown whole: its output is the only witness. */
-function succeeded(run: Run): Run {
-  expect(run.exitCode, run.output).toBe(0);
-  return run;
-}
 
 const config = async (...args: string[]) => succeeded(await stack.pulumi("config", "set", "--stack", "dev", ...args));
 

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { homedir, tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { execa } from "execa";
+import { expect } from "vitest";
 import { cacheHome } from "../../src/paths";
 
 export const repository = resolve(__dirname, "..", "..");
@@ -12,6 +13,12 @@ export interface Run {
   /** stdout and stderr as they came. */
   readonly output: string;
   readonly stdout: string;
+}
+
+/** A failed run is shown whole: its output is the only witness. */
+export function succeeded(run: Run): Run {
+  expect(run.exitCode, run.output).toBe(0);
+  return run;
 }
 
 /** A run that is not over. */

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { census, leaked } from "../fixtures/census";
 import { type RegistryFixture, startRegistryFixture } from "../fixtures/registry";
-import { PulumiStack, type Run } from "./pulumi-stack";
+import { PulumiStack, succeeded } from "./pulumi-stack";
 
 /**
  * The main job with the real CLI, the real server and the real engine, in the order in which a user meets it. Packages
@@ -42,12 +42,6 @@ afterAll(async () => {
   await stack?.close();
   await registry?.close();
 });
-
-/** A failed run is shown whole: its output is the only witness. */
-function succeeded(run: Run): Run {
-  expect(run.exitCode, run.output).toBe(0);
-  return run;
-}
 
 const inSandbox = async (command: string) => {
   const { sandboxId } = await stack.outputs();

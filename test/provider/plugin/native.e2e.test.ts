@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { census, leaked } from "../../fixtures/census";
-import { PulumiStack, type Run } from "../pulumi-stack";
+import { PulumiStack, succeeded } from "../pulumi-stack";
+import { untilPrinted } from "../until";
 
 /** The native plugin with the real CLI, server and engine, in the order in which a user meets it. */
 let stack: PulumiStack;
@@ -50,12 +51,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await stack?.close();
 });
-
-/** A failed run is shown whole: its output is the only witness. */
-function succeeded(run: Run): Run {
-  expect(run.exitCode, run.output).toBe(0);
-  return run;
-}
 
 interface Plan {
   readonly steps: readonly {
@@ -153,9 +148,7 @@ new NativeSnapshot("agent", { image: { steps: [
     stack.program(program("sleep 120"));
     const run = stack.start("up", "--yes", "--skip-preview", "--stack", "dev");
     const startedMs = Date.now();
-    while (!run.printed().includes("step 2/3") && Date.now() < startedMs + 60_000) {
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
+    await untilPrinted(run, "step 2/3");
     run.kill("SIGINT");
     expect((await run.end).exitCode).not.toBe(0);
     expect(Date.now() - startedMs).toBeLessThan(90_000);
