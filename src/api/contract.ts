@@ -4,10 +4,15 @@ import type { BlobSource } from "../image/local-files";
 import type {
   BuildInfo,
   BuildLogEvent,
+  CheckpointInfo,
+  CheckpointKind,
+  CheckpointRetention,
   Collected,
   ExecRequest,
   ExecResult,
   FileInfo,
+  ForkResult,
+  HibernationInfo,
   ImagePlan,
   NetworkPolicy,
   Retention,
@@ -65,6 +70,26 @@ export interface Api {
   /** @throws not_found */
   killSandbox(id: string, options?: CallOptions): Promise<void>;
 
+  /** Stops a sandbox so that it can be woken; the next command or file call wakes it, too. @throws not_found, gone */
+  hibernateSandbox(id: string, options?: CallOptions): Promise<HibernationInfo>;
+  /** Brings a hibernated sandbox back; `timeoutSeconds` is its new idle timeout, absent keeps the old. @throws not_found */
+  wakeSandbox(id: string, timeoutSeconds?: number, options?: CallOptions): Promise<SandboxInfo>;
+  /**
+   * Keeps what a sandbox is now. Answered as soon as it was begun (`processing`): ask {@link listCheckpoints} for its end.
+   *
+   * @throws conflict where the sandbox has one of that name; invalid_input at the limit; unsupported for a kind that the
+   *   server cannot keep
+   */
+  createCheckpoint(id: string, request: CreateCheckpointRequest, options?: CallOptions): Promise<CheckpointInfo>;
+  /** Newest first, also of a sandbox that is gone. */
+  listCheckpoints(id: string, options?: CallOptions): Promise<CheckpointInfo[]>;
+  /** Puts a sandbox back to one of its checkpoints; resolves when it runs again. @throws not_found, invalid_input */
+  restoreCheckpoint(id: string, checkpointId: string, options?: CallOptions): Promise<SandboxInfo>;
+  /** One that is gone is fine. Sandboxes that were started from it are not affected. */
+  deleteCheckpoint(id: string, checkpointId: string, options?: CallOptions): Promise<void>;
+  /** @throws not_found, invalid_input where the checkpoint failed */
+  createSandboxFromCheckpoint(checkpointId: string, request: ForkRequest, options?: CallOptions): Promise<SandboxInfo>;
+
   /** Runs a command to its end. A non-zero exit code is a result, not an error. */
   exec(id: string, request: ExecRequest, options?: ExecOptions): Promise<ExecResult>;
   readFile(id: string, path: string, options?: CallOptions): Promise<Readable>;
@@ -101,6 +126,14 @@ export interface ServerApi extends Api {
    * @throws not_found; the build's own error where it failed
    */
   followBuildLog(id: string, options?: FollowBuildOptions): Promise<BuildInfo>;
+  /**
+   * Starts several sandboxes from what one is now. Each has a result of its own: some may fail where others do not.
+   *
+   * @throws not_found, gone, unsupported
+   */
+  forkSandbox(id: string, request: ForkManyRequest, options?: CallOptions): Promise<ForkResult[]>;
+  /** A checkpoint by its id alone. @throws not_found */
+  getCheckpoint(checkpointId: string, options?: CallOptions): Promise<CheckpointInfo>;
   /** Removes layers and files that nothing needs. */
   collect(options?: CallOptions): Promise<Collected>;
   /**
@@ -122,6 +155,36 @@ export interface ListSandboxesOptions extends CallOptions {
 export interface SnapshotChange {
   readonly labels?: Readonly<Record<string, string>>;
   readonly retention?: Retention;
+  /** How many sandboxes of the current version to keep started ahead, 0 to 100. */
+  readonly warmPool?: number;
+}
+
+export interface CreateCheckpointRequest {
+  /** Unique among those of its sandbox. */
+  readonly name: string;
+  /** Default `disk_only`. */
+  readonly kind?: CheckpointKind;
+  readonly retentionPolicy?: CheckpointRetention;
+}
+
+/** A sandbox from a checkpoint: what is given goes on top of what the checkpointed sandbox had. */
+export interface ForkRequest {
+  /** Of every command from now on; processes that were running keep what they had. */
+  readonly envs?: Readonly<Record<string, string>>;
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** Idle seconds; 0 or absent is never. */
+  readonly timeout?: number;
+  readonly memoryMB?: number;
+  /** Ours, as all that follows. */
+  readonly tags?: Readonly<Record<string, string>>;
+  readonly owner?: string;
+}
+
+export interface ForkManyRequest extends Omit<ForkRequest, "owner"> {
+  /** 1 to 100. */
+  readonly count: number;
+  /** Default: `full` where the server can, else `disk_only`. */
+  readonly kind?: CheckpointKind;
 }
 
 export interface FollowOptions extends BuildOptions {
@@ -170,6 +233,8 @@ export interface CreateSnapshotRequest {
   readonly ifExists?: "fail" | "version";
   readonly labels?: Readonly<Record<string, string>>;
   readonly retention?: Retention;
+  /** Ours: see {@link SnapshotChange}. */
+  readonly warmPool?: number;
   /**
    * Ours: kept with the name, so that an asker whose answer was lost recognises its own. With `ifExists: "version"` the
    * name becomes this owner's. At most 256 characters.
@@ -182,7 +247,7 @@ export interface CreateSandboxRequest {
   readonly snapshot?: string;
   readonly envs?: Readonly<Record<string, string>>;
   readonly metadata?: Readonly<Record<string, string>>;
-  /** Idle seconds after which the sandbox is stopped; 0 or absent is never. */
+  /** Idle seconds after which the sandbox is hibernated; 0 or absent is never. */
   readonly timeout?: number;
   readonly memoryMB?: number;
   readonly cpuCount?: number;

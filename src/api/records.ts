@@ -1,3 +1,5 @@
+import type { ErrorCode } from "../errors";
+
 /**
  * The wire's records as types; schemas.ts has the schemas that check them. They stand apart for the same reason as
  * those of the manifest: compiling a program needs none of the library that we check with.
@@ -30,6 +32,8 @@ export interface SnapshotInfo {
   readonly retention?: Retention;
   /** Who asked for the name, in the asker's own words: the last one that said so. */
   readonly owner?: string;
+  /** How many sandboxes of the current version are kept started ahead of anybody's asking. Default 0. */
+  readonly warmPool?: number;
 }
 
 /** How long versions that are no longer current stay for a rollback. Those with a tag stay anyway. */
@@ -49,7 +53,7 @@ export interface SnapshotUsage {
 /** A sandbox and how it runs. */
 export interface SandboxInfo {
   readonly sandboxID: string;
-  /** `running`, `stopped`, … */
+  /** `running`, `hibernated`, `stopped`, … */
   readonly status: string;
   readonly templateID?: string;
   /** Ours: the snapshot's name, where it was created from one. */
@@ -59,7 +63,7 @@ export interface SandboxInfo {
   readonly cpuCount?: number;
   readonly memoryMB?: number;
   readonly startedAt?: string;
-  /** When the idle timeout will stop it, as things stand; absent where it has none. */
+  /** When the idle timeout will hibernate it, as things stand; absent where it has none. */
   readonly endAt?: string | null;
   /** Ours: idle seconds; 0 is never. */
   readonly timeout?: number;
@@ -123,6 +127,8 @@ export interface ServerInfo {
   readonly runtimeVersion: string;
   readonly base: string;
   readonly baseDigest: string;
+  /** What checkpoints keep here. */
+  readonly checkpointKinds?: readonly CheckpointKind[];
 }
 
 /** Ours: what a build of an image would do. */
@@ -153,3 +159,43 @@ export interface Collected {
   readonly blobs: number;
   readonly sizeBytes: number;
 }
+
+/** `disk_only` keeps files; `full` keeps memory and processes, too, and what starts from it goes on where they were. */
+export type CheckpointKind = "disk_only" | "full";
+
+/** What a sandbox was at a moment; it outlives the sandbox. */
+export interface CheckpointInfo {
+  readonly id: string;
+  readonly sandboxId: string;
+  readonly name: string;
+  /** What was kept, which is what was asked for: a server that cannot keep memory refuses `full`. */
+  readonly kind: CheckpointKind;
+  readonly status: "processing" | "ready" | "failed";
+  /** What it takes on disk by itself. */
+  readonly sizeBytes: number;
+  readonly isPublic?: boolean;
+  readonly createdAt: string;
+  /** Why it failed. */
+  readonly errorMsg?: string;
+  readonly failedAt?: string;
+}
+
+/** What happens where a sandbox has as many checkpoints of a kind as it may have (10 `full`, 100 `disk_only`). */
+export interface CheckpointRetention {
+  /** `none`: an error. `delete_oldest`: the oldest that nothing uses makes way. */
+  readonly mode: "none" | "delete_oldest";
+  /** How many there may be; 1 to the limit. Default: the limit. */
+  readonly maxCount?: number;
+}
+
+/** What became of a sandbox that was told to sleep. */
+export interface HibernationInfo {
+  readonly sandboxID: string;
+  readonly status: string;
+  readonly sizeBytes?: number;
+  /** Ours: whether memory and processes were kept (`full`) or only files. */
+  readonly kind?: CheckpointKind;
+}
+
+/** Ours: one of the sandboxes of a fork, or why there is none. */
+export type ForkResult = { readonly sandbox: SandboxInfo } | { readonly error: string; readonly code: ErrorCode };

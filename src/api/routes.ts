@@ -10,6 +10,17 @@ export const routes = {
   sandboxesTagged: (tags: Readonly<Record<string, string>>) => `${routes.sandboxes}${toQuery("tag", tags)}`,
   sandbox: (id: string) => `/sandboxes/${encodeURIComponent(id)}`,
   sandboxTimeout: (id: string) => `${routes.sandbox(id)}/timeout`,
+  sandboxHibernate: (id: string) => `${routes.sandbox(id)}/hibernate`,
+  sandboxWake: (id: string) => `${routes.sandbox(id)}/wake`,
+  /** Ours: `POST {count}` starts several from what one is now. */
+  sandboxFork: (id: string) => `${routes.sandbox(id)}/fork`,
+  checkpoints: (id: string) => `${routes.sandbox(id)}/checkpoints`,
+  sandboxCheckpoint: (id: string, checkpointId: string) =>
+    `${routes.checkpoints(id)}/${encodeURIComponent(checkpointId)}`,
+  checkpointRestore: (id: string, checkpointId: string) => `${routes.sandboxCheckpoint(id, checkpointId)}/restore`,
+  fromCheckpoint: (checkpointId: string) => `/sandboxes/from-checkpoint/${encodeURIComponent(checkpointId)}`,
+  /** Ours: `GET` a checkpoint by its id alone. */
+  checkpoint: (checkpointId: string) => `/checkpoints/${encodeURIComponent(checkpointId)}`,
   execRun: (id: string) => `${routes.sandbox(id)}/exec/run`,
   execRunAsync: (id: string) => `${routes.sandbox(id)}/exec/run-async`,
   execResult: (id: string, execId: string) => `${routes.sandbox(id)}/exec/${encodeURIComponent(execId)}/result`,

@@ -6,6 +6,7 @@ import { envSchema } from "../image/steps/env";
 import type {
   BuildInfo,
   BuildLogEvent,
+  CheckpointKind,
   Collected,
   ExecRequest,
   ExecResult,
@@ -81,6 +82,11 @@ export const networkPolicySchema = z.union([
   z.strictObject({ allow: z.array(destinationSchema).min(1).max(256) }),
 ]) satisfies z.ZodType<NetworkPolicy>;
 
+/** How many sandboxes of a snapshot are kept started ahead. */
+export const warmPoolSchema = z.int().min(0).max(100);
+
+export const checkpointKindSchema = z.enum(["disk_only", "full"]) satisfies z.ZodType<CheckpointKind>;
+
 export const ownerSchema = z.string().min(1).max(256);
 
 export const snapshotStatusSchema = z.enum(["building", "ready", "failed"]);
@@ -103,6 +109,7 @@ export const snapshotInfoSchema = z.object({
   labels: z.record(z.string(), z.string()).optional(),
   retention: z.object({ keepLast: z.int().optional(), ttlSeconds: z.int().optional() }).optional(),
   owner: z.string().optional(),
+  warmPool: z.int().optional(),
 }) satisfies z.ZodType<SnapshotInfo>;
 
 /** Ours: who uses a snapshot. */
@@ -168,6 +175,7 @@ export const createSnapshotFieldsSchema = {
   ifExists: z.enum(["fail", "version"]).optional(),
   labels: labelsSchema.optional(),
   retention: retentionSchema.optional(),
+  warmPool: warmPoolSchema.optional(),
   owner: ownerSchema.optional(),
 };
 
@@ -175,6 +183,7 @@ export const createSnapshotFieldsSchema = {
 export const snapshotChangeSchema = z.strictObject({
   labels: labelsSchema.optional(),
   retention: retentionSchema.optional(),
+  warmPool: warmPoolSchema.optional(),
 });
 
 export const setTimeoutRequestSchema = z.object({ timeout: timeoutSecondsSchema });
@@ -241,6 +250,7 @@ export const serverInfoSchema = z.object({
   runtimeVersion: z.string(),
   base: z.string(),
   baseDigest: z.string(),
+  checkpointKinds: z.array(checkpointKindSchema).optional(),
 }) satisfies z.ZodType<ServerInfo>;
 
 /** Ours: what a build of an image would do. */

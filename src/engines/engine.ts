@@ -40,8 +40,34 @@ export interface Engine {
   /** Starts a sandbox; it answers {@link exec} when this resolves. A failed create leaves nothing. */
   createSandbox(spec: SandboxSpec, signal: AbortSignal): Promise<void>;
 
-  /** Whether the sandbox still runs; `stopped` also where the engine never heard of it. */
-  sandboxStatus(id: string): Promise<"running" | "stopped">;
+  /** What the sandbox is now; `stopped` also where the engine never heard of it. */
+  sandboxStatus(id: string): Promise<EngineSandboxStatus>;
+
+  /**
+   * Keeps what a sandbox is now, to start others from. Of a running one, `disk_only` freezes its processes while its
+   * changes are copied, and `full` also keeps memory and processes; both let it run on. Of a hibernated one what it holds
+   * becomes a layer without a copy. The checkpoint outlives the sandbox; a failed one leaves nothing.
+   *
+   * @throws unsupported for `full` where {@link EngineInfo.checkpointKinds} has it not, gone where it is stopped
+   */
+  checkpoint(id: string, kind: CheckpointKind, signal: AbortSignal): Promise<TakenCheckpoint>;
+
+  /**
+   * Puts a sandbox back to a checkpoint, in place: same id, all processes end, all that it wrote since is lost. Also brings
+   * back a hibernated one. Where this fails, the sandbox is stopped.
+   */
+  restore(spec: SandboxSpec, signal: AbortSignal): Promise<void>;
+
+  /**
+   * Stops a running sandbox so that {@link wake} brings it back: what it wrote stays, memory and processes only where the
+   * engine keeps them (`full`). Whether they were kept is told. One that is hibernated already is fine.
+   *
+   * @throws gone where it is stopped
+   */
+  hibernate(id: string, signal: AbortSignal): Promise<Hibernated>;
+
+  /** Brings a hibernated sandbox back; one that runs is fine. @throws gone where it is stopped */
+  wake(spec: SandboxSpec, signal: AbortSignal): Promise<void>;
 
   /**
    * Starts a command. The promise resolves when it runs; {@link Execution.result} when it is over. What it leaves running
@@ -80,7 +106,7 @@ export interface Engine {
 }
 
 export interface StartOptions {
-  /** Ids of sandboxes that the server's records call running; all others are removed. */
+  /** Ids of sandboxes that the server's records call running or hibernated; all others are removed. */
   readonly knownSandboxes: readonly string[];
   /** Progress of slow parts, one line each, for a log. */
   readonly onProgress: (line: string) => void;
@@ -96,6 +122,26 @@ export interface EngineInfo {
   readonly base: string;
   /** Digest of what the base contains, 64 hex digits. */
   readonly baseDigest: string;
+  /** What {@link Engine.checkpoint} can keep. */
+  readonly checkpointKinds: readonly CheckpointKind[];
+}
+
+/** `disk_only` keeps files; `full` keeps memory and processes, too, and what starts from it goes on where they were. */
+export type CheckpointKind = "disk_only" | "full";
+
+/** `hibernated`: not running, but {@link Engine.wake} brings it back. */
+export type EngineSandboxStatus = "running" | "hibernated" | "stopped";
+
+/** What {@link Engine.checkpoint} kept. */
+export interface TakenCheckpoint {
+  readonly checkpoint: Checkpoint;
+  /** What it takes on disk by itself, memory included. */
+  readonly sizeBytes: number;
+}
+
+export interface Hibernated {
+  readonly kind: CheckpointKind;
+  readonly sizeBytes: number;
 }
 
 export interface BuildPlan {
@@ -139,6 +185,22 @@ export interface Checkpoint {
   readonly env: Readonly<Record<string, string>>;
   /** Default working directory, where a `workdir` step set one. */
   readonly workdir: string | null;
+  /** The engine's key of the memory and processes that belong to these layers; absent where only files were kept. */
+  readonly memory?: string;
+  /**
+   * What a `start_command` step runs in every sandbox. With {@link memory} it runs already; without, a create starts it and
+   * waits until it is ready.
+   */
+  readonly start?: StartCommand;
+}
+
+/** A service that a sandbox is to have from its first moment on. */
+export interface StartCommand {
+  /** For `/bin/sh -c`, as user `sandbox`, in the image's environment and working directory. */
+  readonly command: string;
+  /** For `/bin/sh -c`, asked again and again until it exits with 0; absent: ready as soon as it was started. */
+  readonly readyCommand?: string;
+  readonly readyTimeoutMs: number;
 }
 
 export interface SandboxSpec {

@@ -22,7 +22,18 @@ export type Step =
   | { readonly type: "env"; readonly args: { readonly vars: Readonly<Record<string, string>> } }
   | { readonly type: "workdir"; readonly args: { readonly path: string } }
   | { readonly type: "add_file"; readonly args: AddFileArgs }
-  | { readonly type: "add_dir"; readonly args: AddDirArgs };
+  | { readonly type: "add_dir"; readonly args: AddDirArgs }
+  | { readonly type: "start_command"; readonly args: StartCommandArgs };
+
+/** A service that runs in every sandbox of the image from its first moment on. */
+export interface StartCommandArgs {
+  /** For `/bin/sh -c`. */
+  readonly command: string;
+  /** For `/bin/sh -c`; a sandbox is ready when it exits with 0. Default: as soon as the command was started. */
+  readonly readyCommand?: string;
+  /** Limit of the waiting. Default 60. */
+  readonly readyTimeoutSeconds?: number;
+}
 
 /** What a step of one type says. @example StepArgs<"workdir"> // { readonly path: string } */
 export type StepArgs<T extends Step["type"]> = Extract<Step, { type: T }>["args"];
