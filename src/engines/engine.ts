@@ -98,7 +98,7 @@ export interface Engine {
   /** Ends all processes and frees everything the sandbox had. One that is gone is fine. */
   destroySandbox(id: string): Promise<void>;
 
-  /** Removes every layer that none of these checkpoints needs and no build or sandbox uses. */
+  /** Removes every layer that none of these checkpoints needs and no build or sandbox uses, and all kept downloads. */
   collect(live: readonly Checkpoint[]): Promise<{ layers: number; sizeBytes: number }>;
 
   /** Lets go of timers and handles. Sandboxes run on; the next start adopts them. */
@@ -153,6 +153,8 @@ export interface BuildPlan {
 
 export interface BuildRequest {
   readonly manifest: ImageManifest;
+  /** Whose build it is, opaque: what package managers download is kept for the next build of the same scope, never shared. */
+  readonly scope: string;
   /** Opens the bytes of a digest. @throws blob_missing */
   readonly openBlob: (digest: string) => Promise<OpenedBlob>;
   readonly onLog: (event: BuildEvent) => void;

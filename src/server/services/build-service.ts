@@ -167,6 +167,7 @@ export class BuildService {
     const { engine, blobs, now } = this.parts;
     const checkpoint = await engine.build({
       manifest: wish.manifest,
+      scope: org.orgId,
       openBlob: (digest) => blobs.open(org, digest),
       onLog: (event) => build.log.append(event),
       stepTimeoutMs: wish.stepTimeoutMs,

@@ -18,6 +18,7 @@ async function main(home: string, runtime: "runc" | "runsc"): Promise<void> {
   await engine.start({ knownSandboxes: process.argv.slice(4), onProgress: () => undefined, signal });
   await engine.build({
     manifest: { base: "base", steps: [{ type: "run", args: { commands: ["echo $((40 + 2)) and on; sleep 600"] } }] },
+    scope: "killed",
     openBlob: async () => ({ sizeBytes: 0, stream: Readable.from([]) }),
     onLog: ({ message }) => console.log(message),
     stepTimeoutMs: 60_000,

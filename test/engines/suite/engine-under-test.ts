@@ -57,10 +57,11 @@ export class Bench {
 
   async build(
     steps: readonly Step[],
-    options: { signal?: AbortSignal; stepTimeoutMs?: number; log?: BuildEvent[] } = {},
+    options: { signal?: AbortSignal; stepTimeoutMs?: number; log?: BuildEvent[]; scope?: string } = {},
   ): Promise<Checkpoint> {
     return this.engine.build({
       manifest: { base: "base", steps: [...steps] },
+      scope: options.scope ?? "suite",
       openBlob: async (digest) => {
         const bytes = this.blobs.get(digest);
         if (!bytes) throw new OpenComputerError("blob_missing", `no ${digest}`);
