@@ -5,14 +5,18 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type {
   BuildRequest,
   Checkpoint,
+  CheckpointKind,
   Engine,
   EngineInfo,
+  EngineSandboxStatus,
   ExecOutcome,
   ExecSpec,
   Execution,
   FileEntry,
+  Hibernated,
   SandboxSpec,
   StartOptions,
+  TakenCheckpoint,
 } from "../../src/engines/engine";
 import { OpenComputerError } from "../../src/errors";
 import { stepKeys } from "../../src/image/hash";
@@ -45,6 +49,15 @@ export class MemoryEngine implements Engine {
   failCreate: Error | undefined;
   /** Set to make creates wait for {@link release} of this name. */
   holdCreates: string | undefined;
+  checkpointKinds: readonly CheckpointKind[] = ["disk_only"];
+  /** Every checkpoint, restore, hibernation and wake that was begun, in order. */
+  readonly transitions: `${Transition} ${string}`[] = [];
+  /** Set to make transitions fail. */
+  readonly failures: { [transition in Transition]?: Error } = {};
+  /** Set to make transitions wait for {@link release} of this name. */
+  readonly holds: { [transition in Transition]?: string } = {};
+  /** What checkpoints kept, by the layer that they added. */
+  private readonly kept = new Map<string, ReadonlyMap<string, Buffer>>();
   private readonly gates = new Map<string, PromiseWithResolve>();
 
   async start(options: StartOptions): Promise<void> {
@@ -54,7 +67,8 @@ export class MemoryEngine implements Engine {
   }
 
   describe(): EngineInfo {
-    return { engine: "memory", runtime: "none", runtimeVersion: "0", base: "nothing", baseDigest: this.baseDigest };
+    const { baseDigest, checkpointKinds } = this;
+    return { engine: "memory", runtime: "none", runtimeVersion: "0", base: "nothing", baseDigest, checkpointKinds };
   }
 
   async plan(manifest: ImageManifest) {
@@ -98,7 +112,7 @@ export class MemoryEngine implements Engine {
   async createSandbox(spec: SandboxSpec, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     if (this.failCreate) throw this.failCreate;
-    this.sandboxes.set(spec.id, { spec, files: new Map() });
+    this.sandboxes.set(spec.id, { spec, files: this.filesOf(spec.checkpoint), isAwake: true });
     if (this.holdCreates === undefined) return;
     try {
       await this.pass(this.holdCreates, signal);
@@ -108,8 +122,43 @@ export class MemoryEngine implements Engine {
     }
   }
 
-  async sandboxStatus(id: string): Promise<"running" | "stopped"> {
-    return this.sandboxes.has(id) ? "running" : "stopped";
+  async sandboxStatus(id: string): Promise<EngineSandboxStatus> {
+    const sandbox = this.sandboxes.get(id);
+    if (sandbox === undefined) return "stopped";
+    return sandbox.isAwake ? "running" : "hibernated";
+  }
+
+  async checkpoint(id: string, kind: CheckpointKind, signal: AbortSignal): Promise<TakenCheckpoint> {
+    await this.begin("checkpoint", id, signal);
+    if (!this.checkpointKinds.includes(kind)) throw new OpenComputerError("unsupported", `no ${kind} checkpoints`);
+    const { spec, files } = this.findAny(id);
+    const key = `checkpoint-${this.kept.size + 1}`;
+    this.kept.set(key, new Map(files));
+    this.layers.add(key);
+    const checkpoint = { ...spec.checkpoint, layers: [...spec.checkpoint.layers, key] };
+    const sizeBytes = [...files.values()].reduce((sum, bytes) => sum + bytes.length, 0);
+    return { checkpoint: kind === "full" ? { ...checkpoint, memory: key } : checkpoint, sizeBytes };
+  }
+
+  async restore(spec: SandboxSpec, signal: AbortSignal): Promise<void> {
+    try {
+      await this.begin("restore", spec.id, signal);
+    } catch (error) {
+      this.sandboxes.delete(spec.id);
+      throw error;
+    }
+    this.sandboxes.set(spec.id, { spec, files: this.filesOf(spec.checkpoint), isAwake: true });
+  }
+
+  async hibernate(id: string, signal: AbortSignal): Promise<Hibernated> {
+    await this.begin("hibernate", id, signal);
+    this.findAny(id).isAwake = false;
+    return { kind: this.checkpointKinds.at(-1) ?? "disk_only", sizeBytes: 1 };
+  }
+
+  async wake({ id }: SandboxSpec, signal: AbortSignal): Promise<void> {
+    await this.begin("wake", id, signal);
+    this.findAny(id).isAwake = true;
   }
 
   async exec(id: string, spec: ExecSpec): Promise<Execution> {
@@ -208,16 +257,38 @@ export class MemoryEngine implements Engine {
     return gate;
   }
 
+  private async begin(transition: Transition, id: string, signal: AbortSignal): Promise<void> {
+    this.transitions.push(`${transition} ${id}`);
+    this.findAny(id);
+    const hold = this.holds[transition];
+    if (hold !== undefined) await this.pass(hold, signal);
+    const failure = this.failures[transition];
+    if (failure) throw failure;
+  }
+
+  private filesOf({ layers }: Checkpoint): Map<string, Buffer> {
+    return new Map(this.kept.get(layers.at(-1) ?? ""));
+  }
+
   private find(id: string): MemorySandbox {
+    const found = this.findAny(id);
+    if (found.isAwake) return found;
+    throw new Error(`sandbox ${id} sleeps`);
+  }
+
+  private findAny(id: string): MemorySandbox {
     const found = this.sandboxes.get(id);
-    if (found === undefined) throw new Error(`no sandbox ${id}`);
+    if (found === undefined) throw new OpenComputerError("gone", `no sandbox ${id}`);
     return found;
   }
 }
 
+type Transition = "checkpoint" | "restore" | "hibernate" | "wake";
+
 interface MemorySandbox {
   readonly spec: SandboxSpec;
   readonly files: Map<string, Buffer>;
+  isAwake: boolean;
 }
 
 interface PromiseWithResolve {
