@@ -134,6 +134,8 @@ export interface ServerApi extends Api {
   forkSandbox(id: string, request: ForkManyRequest, options?: CallOptions): Promise<ForkResult[]>;
   /** A checkpoint by its id alone. @throws not_found */
   getCheckpoint(checkpointId: string, options?: CallOptions): Promise<CheckpointInfo>;
+  /** Those of all sandboxes of the organisation, newest first, also of sandboxes that are gone. */
+  listAllCheckpoints(options?: CallOptions): Promise<CheckpointInfo[]>;
   /** Removes layers and files that nothing needs. */
   collect(options?: CallOptions): Promise<Collected>;
   /**

@@ -19,6 +19,8 @@ export const routes = {
     `${routes.checkpoints(id)}/${encodeURIComponent(checkpointId)}`,
   checkpointRestore: (id: string, checkpointId: string) => `${routes.sandboxCheckpoint(id, checkpointId)}/restore`,
   fromCheckpoint: (checkpointId: string) => `/sandboxes/from-checkpoint/${encodeURIComponent(checkpointId)}`,
+  /** Ours: `GET` the checkpoints of all sandboxes. */
+  allCheckpoints: "/checkpoints",
   /** Ours: `GET` a checkpoint by its id alone. */
   checkpoint: (checkpointId: string) => `/checkpoints/${encodeURIComponent(checkpointId)}`,
   execRun: (id: string) => `${routes.sandbox(id)}/exec/run`,
