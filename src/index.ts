@@ -19,6 +19,6 @@ export {
 export type { NetworkPolicy, Retention } from "./api/records";
 export { isOpenComputerError, OpenComputerError } from "./errors";
 export { Image } from "./image/image";
-export type { ImageManifest } from "./image/image-manifest";
+export type { ImageManifest, StartCommandOptions } from "./image/image-manifest";
 export type { LocalDirOptions } from "./image/local-dir-options";
 export type { FileOptions } from "./image/place";

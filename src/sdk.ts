@@ -10,7 +10,7 @@ export type {
 } from "./api/records";
 export { type ErrorCode, isOpenComputerError, OpenComputerError, type Problem } from "./errors";
 export { Image } from "./image/image";
-export type { ImageManifest } from "./image/image-manifest";
+export type { ImageManifest, StartCommandOptions } from "./image/image-manifest";
 export type { LocalDirOptions } from "./image/local-dir-options";
 export type { FileOptions } from "./image/place";
 export type { ConnectionOptions } from "./sdk/connection";

@@ -121,7 +121,9 @@ export const MEMBERS: Readonly<Record<string, string>> = {
   target: "Where the link leads.",
   keepLast: "How many of them, the newest. Default: 1.",
   ttlSeconds: "Seconds after which one goes that was superseded. Default: never.",
-  command: "Run with `sh -c` as often as it takes.",
+  command: "A command line for `sh -c`; that of a ready check is repeated until it exits with 0.",
+  readyCommand: "A command line for `sh -c`, repeated until it exits with 0. Default: ready as soon as it was started.",
+  readyTimeoutSeconds: "How long to wait for that, in seconds. Default: 60.",
   timeoutSeconds: "How long to try, in seconds. Default: 60.",
   allow: "A host (`pypi.org`), the hosts below one (`*.pypi.org`), an IPv4 address or block (`192.0.2.0/24`).",
 };

@@ -26,9 +26,13 @@ export type Step =
   | { readonly type: "start_command"; readonly args: StartCommandArgs };
 
 /** A service that runs in every sandbox of the image from its first moment on. */
-export interface StartCommandArgs {
+export interface StartCommandArgs extends StartCommandOptions {
   /** For `/bin/sh -c`. */
   readonly command: string;
+}
+
+/** When a service that an image starts counts as ready. */
+export interface StartCommandOptions {
   /** For `/bin/sh -c`; a sandbox is ready when it exits with 0. Default: as soon as the command was started. */
   readonly readyCommand?: string;
   /** Limit of the waiting. Default 60. */

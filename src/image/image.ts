@@ -1,6 +1,6 @@
 import type { Problem } from "../errors";
 import { contentHash } from "./hash";
-import type { ImageManifest } from "./image-manifest";
+import type { ImageManifest, StartCommandOptions } from "./image-manifest";
 import { invalidImage } from "./image-problems";
 import { ImageSize } from "./image-size";
 import type { LocalDirOptions } from "./local-dir-options";
@@ -76,6 +76,23 @@ export class Image {
   /** Makes a directory and starts later steps and every command of a sandbox in it. Absolute. */
   workdir(path: string): Image {
     return this.withStep("workdir", { path });
+  }
+
+  /**
+   * Starts a service in every sandbox of the image, so that it runs from the sandbox's first moment on: as user `sandbox`, in
+   * the image's environment and working directory, with `/bin/sh -c`. Where the engine can keep memory, the build starts it
+   * once and sandboxes go on from there; elsewhere each sandbox starts it and waits until it is ready. A service that
+   * fails or does not become ready in time fails the build. The last step of an image; no other may follow.
+   *
+   * @param options `readyCommand` is repeated until it exits with 0 (default: ready as soon as it was started);
+   *   `readyTimeoutSeconds`, 1 to 3600, limits that (default 60)
+   * @example
+   * Image.base()
+   *   .addLocalDir("./agent", "/workspace/agent")
+   *   .startCommand("python3 -m http.server 8000", { readyCommand: "curl -sf localhost:8000" });
+   */
+  startCommand(command: string, options: StartCommandOptions = {}): Image {
+    return this.with({ type: "start_command", command, options: copy(options) });
   }
 
   /** Puts a file with this content into the image; text is written as UTF-8. `remotePath` is absolute. */

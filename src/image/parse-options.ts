@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { StartCommandOptions } from "./image-manifest";
 import type { LocalDirOptions } from "./local-dir-options";
 import type { ReportProblem } from "./local-problems";
 import type { FileOptions } from "./place";
@@ -16,6 +17,12 @@ const dirOptionsSchema = z
     ...fileFields,
   })
   .partial();
+const startOptionsSchema = z
+  .strictObject({
+    readyCommand: z.custom<StartCommandOptions["readyCommand"]>(),
+    readyTimeoutSeconds: z.custom<StartCommandOptions["readyTimeoutSeconds"]>(),
+  })
+  .partial();
 
 /** Checks what a program gave for a file; reports what is wrong and goes on without options. */
 export function parseFileOptions(input: unknown, report: ReportProblem): FileOptions {
@@ -25,6 +32,11 @@ export function parseFileOptions(input: unknown, report: ReportProblem): FileOpt
 /** Checks what a program gave for a directory; reports what is wrong and goes on without options. */
 export function parseDirOptions(input: unknown, report: ReportProblem): LocalDirOptions & FileOptions {
   return parseOptions(dirOptionsSchema, input, report);
+}
+
+/** Checks what a program gave for a service; reports what is wrong and goes on without options. */
+export function parseStartOptions(input: unknown, report: ReportProblem): StartCommandOptions {
+  return parseOptions(startOptionsSchema, input, report);
 }
 
 function parseOptions<S extends z.ZodObject>(schema: S, input: unknown, report: ReportProblem): Partial<z.output<S>> {

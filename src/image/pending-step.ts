@@ -5,7 +5,7 @@ import { type BlobSource, type LocalFiles, toBlobSource } from "./local-files";
 import type { ReportProblem } from "./local-problems";
 import { isOutput, OUTPUT_ADVICE } from "./output";
 import { isExecutable } from "./ownership";
-import { parseDirOptions, parseFileOptions } from "./parse-options";
+import { parseDirOptions, parseFileOptions, parseStartOptions } from "./parse-options";
 import { type LocalPath, type Place, toPlace } from "./place";
 import { withMode } from "./steps/add-dir";
 import { toDirContent } from "./tree";
@@ -13,6 +13,7 @@ import { toDirContent } from "./tree";
 /** What a program asked for, as it came; local files are read when the image is resolved, not before. */
 export type PendingStep =
   | { readonly type: "plain"; readonly step: { readonly type: string; readonly args: object } }
+  | { readonly type: "start_command"; readonly command: unknown; readonly options: unknown }
   | { readonly type: "content"; readonly target: Target; readonly content: unknown }
   | { readonly type: "local_file"; readonly target: Target; readonly local: LocalPath | undefined }
   | { readonly type: "local_dir"; readonly target: Target; readonly local: LocalPath | undefined };
@@ -41,6 +42,10 @@ export function resolveStep(pending: PendingStep, { files, size }: Intake, repor
   switch (pending.type) {
     case "plain":
       return { step: pending.step, sources: [] };
+    case "start_command": {
+      const args = { command: pending.command, ...parseStartOptions(pending.options, report) };
+      return { step: { type: "start_command", args: withoutUndefined(args) }, sources: [] };
+    }
     case "content": {
       const { target, content } = pending;
       const place = toPlace(target.path, parseFileOptions(target.options, report));
@@ -59,6 +64,11 @@ export function resolveStep(pending: PendingStep, { files, size }: Intake, repor
       return toDirStep(toPlace(target.path, { mode, owner }), dir?.entries ?? [], dir?.sources ?? []);
     }
   }
+}
+
+/** A member that is not given is absent: it is hashed where it stands. */
+function withoutUndefined(args: object): object {
+  return Object.fromEntries(Object.entries(args).filter(([, value]) => value !== undefined));
 }
 
 function reportNoPath(report: ReportProblem): undefined {

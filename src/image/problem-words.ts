@@ -16,7 +16,9 @@ const KINDS: Readonly<Record<string, string>> = {
 const DISCRIMINATORS: Readonly<Record<string, string>> = { type: "step type", kind: "kind of entry" };
 
 /** Parts of a path below which a value may be a secret; `args` only where it is a command's, at the root. */
-const SECRET_PARTS: ReadonlySet<PropertyKey> = new Set(["vars", "envs", "content", "apiKey", "commands", "cmd"]);
+const SECRET_PARTS: ReadonlySet<PropertyKey> = new Set([
+  ...["vars", "envs", "content", "apiKey", "commands", "command", "readyCommand", "cmd"],
+]);
 const MAX_SHOWN_LENGTH = 80;
 
 /**

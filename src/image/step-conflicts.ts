@@ -21,6 +21,23 @@ export function findStepConflicts(steps: readonly unknown[]): StepConflict[] {
   });
 }
 
+/**
+ * Services that are not the last step: they start in the finished image, which is frozen with them where memory can be
+ * kept, so nothing can follow, and there is one.
+ *
+ * @param steps as for {@link findStepConflicts}
+ */
+export function findEarlyStarts(steps: readonly unknown[]): StepConflict[] {
+  return steps.slice(0, -1).flatMap((step, index) => {
+    if ((step as Partial<Step> | null)?.type !== "start_command") return [];
+    return [{ path: [index], message: START_IS_LAST }];
+  });
+}
+
+const START_IS_LAST =
+  "must be the last step of the image, and the only one of its kind: call startCommand after everything else; " +
+  "of several services, let one command start all";
+
 /** What is wrong, and where in the list of steps. */
 interface StepConflict {
   readonly path: (string | number)[];

@@ -8,6 +8,7 @@ import { aptInstallSchema, describeAptInstall } from "./steps/apt-install";
 import { describeEnv, envStepSchema } from "./steps/env";
 import { describePipInstall, pipInstallSchema } from "./steps/pip-install";
 import { describeRun, runSchema } from "./steps/run";
+import { describeStartCommand, startCommandSchema } from "./steps/start-command";
 import { describeWorkdir, workdirSchema } from "./steps/workdir";
 
 /**
@@ -22,6 +23,7 @@ export const stepSchema = z.discriminatedUnion("type", [
   workdirSchema,
   addFileSchema,
   addDirSchema,
+  startCommandSchema,
 ]) satisfies z.ZodType<Step>;
 
 /**
@@ -53,6 +55,8 @@ function describeArgs(step: Step): string {
       return describeAddFile(step.args);
     case "add_dir":
       return describeAddDir(step.args);
+    case "start_command":
+      return describeStartCommand(step.args);
     default:
       return assertNever(step);
   }

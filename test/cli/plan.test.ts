@@ -44,6 +44,13 @@ it("shows each step, whether it is built, and where a build begins", async () =>
   ]);
 });
 
+it("shows a service, and when it counts as ready", async () => {
+  const service = Image.base().startCommand("serve", { readyCommand: "curl -sf localhost", readyTimeoutSeconds: 9 });
+  writeFileSync(file, JSON.stringify(service));
+  const { stdout } = await run("plan", file);
+  expect(stdout).toMatch(/^1 +\? +- +- +start_command serve \(ready within 9 s when: curl -sf localhost\)$/m);
+});
+
 it("says so where all is built, and in JSON", async () => {
   server = await startFakeServer(answer(3));
   expect((await run("plan", file)).stdout).toContain("all is built");

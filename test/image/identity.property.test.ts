@@ -14,6 +14,7 @@ import { dirname, join, relative } from "node:path";
 import fc from "fast-check";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { Image } from "../../src/image/image";
+import type { StartCommandOptions } from "../../src/image/image-manifest";
 
 /** What may stand in a tree. */
 type Node =
@@ -118,6 +119,12 @@ describe("contentHash", () => {
     const law = fc.property(steps, vars, fc.nat(), fc.string(), (commands, env, at, text) => {
       const build = (list: readonly string[], values: Record<string, string>) =>
         list.reduce((image, command) => image.runCommands(command), Image.base().env(values)).cacheKey();
+      const withService = (list: readonly string[], values: Record<string, string>, options: StartCommandOptions) =>
+        list
+          .slice(0, -1)
+          .reduce((image, command) => image.runCommands(command), Image.base().env(values))
+          .startCommand(String(list.at(-1)), options)
+          .cacheKey();
       const key = String(Object.keys(env)[at % Object.keys(env).length]);
       const value = env[key] ?? "";
       const others = [
@@ -126,12 +133,15 @@ describe("contentHash", () => {
         build([...commands, "more"], env),
         build(commands, { ...env, [key]: `${value}${text}.`.replaceAll("\0", "") }),
         build(commands, { ...env, [`${key}_2`]: value }),
+        withService(commands, env, {}),
+        withService(commands, env, { readyCommand: String(commands[0]) }),
         Image.base()
           .env(env)
           .runCommands(...commands)
           .cacheKey(),
       ];
       expect(others).not.toContain(build(commands, env));
+      expect(withService(commands, env, {})).not.toBe(withService(commands, env, { readyCommand: "true" }));
     });
     fc.assert(law, { numRuns: 60 });
   });

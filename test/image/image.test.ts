@@ -52,9 +52,24 @@ describe("identity", () => {
     ["an empty step", (image) => image.runCommands()],
     ["a variable", (image) => image.env({ STAGE: "dev" })],
     ["a file", (image) => image.addFile("/x", "y")],
+    ["a service", (image) => image.startCommand("serve")],
   ];
   it.each(changes)("changes with %s", (_name, change) => {
     expect(change(full()).cacheKey()).not.toBe(full().cacheKey());
+  });
+
+  it("changes with all that is said of a service", () => {
+    const services: Parameters<Image["startCommand"]>[] = [
+      ...([["serve"], ["serve "], ["serve", { readyCommand: "ready" }]] satisfies Parameters<Image["startCommand"]>[]),
+      ["serve", { readyCommand: "ready", readyTimeoutSeconds: 60 }],
+      ["serve", { readyCommand: "ready", readyTimeoutSeconds: 61 }],
+    ];
+    const hashes = services.map((said) =>
+      full()
+        .startCommand(...said)
+        .cacheKey(),
+    );
+    expect(new Set([...hashes, full().runCommands("serve").cacheKey()]).size).toBe(services.length + 1);
   });
 
   it("does not depend on the order of variables, builder memory or spelling of a path", () => {

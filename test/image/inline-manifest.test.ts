@@ -74,6 +74,11 @@ describe("inline manifests", () => {
     expect((await convert({ base, steps: [] })).manifest.base).toBe("base");
   });
 
+  it("may have a service, of which the official clients know nothing", async () => {
+    const start = { type: "start_command", args: { command: "serve", readyCommand: "true" } };
+    expect((await convert(steps(start))).manifest.steps).toEqual([start]);
+  });
+
   it("may mix both forms", async () => {
     const digest = digestOf("x");
     const both = steps(

@@ -15,7 +15,7 @@ function problemsOf(schema: z.ZodType, input: unknown): string[] {
 }
 
 const step = (type: string, args: unknown) => ({ base: "base", steps: [{ type, args }] });
-const types = "apt_install, pip_install, run, env, workdir, add_file, add_dir";
+const types = "apt_install, pip_install, run, env, workdir, add_file, add_dir, start_command";
 
 it.each<[string, unknown, string]>([
   [
@@ -55,6 +55,7 @@ it.each<[z.ZodType, unknown]>([
   [manifestSchema, step("env", { vars: { A: "s3cret\0" } })],
   [manifestSchema, step("env", { vars: "s3cret" })],
   [manifestSchema, step("run", { commands: "s3cret" })],
+  [manifestSchema, step("start_command", { command: "s3cret\0", readyCommand: "s3cret\0" })],
   [manifestSchema, step("pip_install", { packages: ["ssh://user:s3cret@host/x"] })],
   [z.strictObject(createSandboxFieldsSchema), { envs: "s3cret" }],
   [execRequestSchema, { cmd: "x", args: "s3cret" }],

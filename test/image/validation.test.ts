@@ -120,6 +120,45 @@ describe("a file in the place of a directory", () => {
   });
 });
 
+describe("a service", () => {
+  const start = (command: string, options = {}) => base().startCommand(command, options);
+  it.each<[string, Image, string]>([
+    ["without a command", start(""), "steps[0].args.command: must not be empty"],
+    ["with NUL in it", start("a\0b"), "steps[0].args.command: must not contain a NUL byte"],
+    ["of 128 KiB", start("x".repeat(131_072)), "at most 131071 bytes"],
+    ["with an empty ready command", start("a", { readyCommand: "" }), "steps[0].args.readyCommand: must not be empty"],
+    ["that is waited for for ever", start("a", { readyCommand: "b", readyTimeoutSeconds: 0 }), "must be at least 1"],
+    ["that is waited for for hours", start("a", { readyCommand: "b", readyTimeoutSeconds: 3601 }), "at most 3600"],
+    [
+      "that nobody waits for",
+      start("a", { readyTimeoutSeconds: 5 }),
+      "steps[0].args.readyTimeoutSeconds: needs a ready",
+    ],
+    ["with an option that there is not", start("a", { ready: "b" }), "there are readyCommand, readyTimeoutSeconds"],
+    ["with options that are none", start("a", null as never), "the options must be an object"],
+    ["before another step", start("a").env({}), "steps[0]: must be the last step of the image"],
+    ["beside another one", start("a").startCommand("b"), "steps[0]: must be the last step of the image"],
+  ])("%s is refused", (_what, image, problem) => {
+    expect(linesOf(image)).toEqual([expect.stringContaining(problem)]);
+  });
+
+  it("has all its problems told at once", () => {
+    const image = start("", { readyCommand: "\0", readyTimeoutSeconds: -1 }).workdir("relative");
+    expect(linesOf(image).map((line) => line.split(":")[0])).toEqual([
+      ...["steps[0].args.command", "steps[0].args.readyCommand", "steps[0].args.readyTimeoutSeconds", "steps[0]"],
+      "steps[1].args.path",
+    ]);
+  });
+
+  it("may be anything that a shell takes, with limits that are absent where they are not given", () => {
+    const image = start("exec server 'a b' >log 2>&1 &", { readyCommand: undefined });
+    expect(image.toJSON().steps).toEqual([
+      { type: "start_command", args: { command: "exec server 'a b' >log 2>&1 &" } },
+    ]);
+    expect(linesOf(start("x".repeat(131_071), { readyCommand: "a", readyTimeoutSeconds: 3600 }))).toEqual([]);
+  });
+});
+
 describe("the report", () => {
   it("has all problems, in the order of the steps, with the numbers of plans and logs", () => {
     let image = base().aptInstall(["jq"]).pipInstall(["pandas=1"]).addLocalFile("/nowhere/x", "relative");

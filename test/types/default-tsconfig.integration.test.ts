@@ -28,7 +28,8 @@ const PROGRAMS: Readonly<Record<string, string>> = {
 import * as pulumi from "@pulumi/pulumi";
 import { Image, type ImageManifest, Sandbox, Snapshot } from "pulumi-opencomputer";
 
-const image = Image.base().aptInstall(["jq"]).addFile("/etc/motd", "hi", { mode: 0o640 }).env({ STAGE: "dev" });
+const image = Image.base().aptInstall(["jq"]).addFile("/etc/motd", "hi", { mode: 0o640 }).env({ STAGE: "dev" })
+  .startCommand("python3 -m http.server", { readyCommand: "curl -sf localhost:8000", readyTimeoutSeconds: 30 });
 const snapshot = new Snapshot("agent", { image });
 const sandbox = new Sandbox("agent", { snapshot: snapshot.name, timeout: 3600 });
 export const manifest: ImageManifest = image.toJSON();

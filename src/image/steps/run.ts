@@ -1,12 +1,6 @@
 import { z } from "zod";
-import { ARGUMENT_LIMIT, isArgument } from "../argument-size";
+import { commandSchema } from "../command";
 import type { StepArgs } from "../image-manifest";
-
-const commandSchema = z
-  .string()
-  .min(1, "must not be empty")
-  .refine((command) => !command.includes("\0"), "must not contain a NUL byte")
-  .refine(isArgument, `must have ${ARGUMENT_LIMIT}; add a script with addFile and run that`);
 
 /** Shell commands, which one shell runs one after the other. */
 export const runSchema = z.strictObject({

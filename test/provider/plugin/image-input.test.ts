@@ -51,8 +51,9 @@ describe("readImageInput", () => {
     ]);
   });
 
-  it("leaves a manifest as it is", () => {
-    const manifest = { base: "base", steps: [run] };
+  it("leaves a manifest as it is, with what it starts", () => {
+    const start = { type: "start_command", args: { command: "serve", readyCommand: "curl -sf localhost" } };
+    const manifest = { base: "base", steps: [run, start] };
     expect(readImageInput(manifest)).toMatchObject({ image: manifest, manifest, failures: [] });
   });
 

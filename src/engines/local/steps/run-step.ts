@@ -23,6 +23,9 @@ export async function runStep(step: Step, context: StepContext): Promise<void> {
       return addFile(context, step.args);
     case "add_dir":
       return addDir(context, step.args);
+    case "start_command":
+      // It changes no file: what it starts, starts in the finished image.
+      return;
     default:
       return assertNever(step);
   }
@@ -38,6 +41,8 @@ export function isEmptyStep(step: Step): boolean {
       return step.args.commands.length === 0;
     case "env":
       return Object.keys(step.args.vars).length === 0;
+    case "start_command":
+      return true;
     case "workdir":
     case "add_file":
     case "add_dir":
