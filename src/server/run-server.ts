@@ -74,7 +74,10 @@ async function start(config: ServerConfig, makings: ServerMakings, undo: Undo[])
   undo.push(() => store.close());
   await startEngine(store, makings);
   undo.push(() => engine.stop());
-  const services = createServices({ engine, store, home, now, log, buildsAtOnce: availableParallelism() });
+  const cores = availableParallelism();
+  // A start waits half of its time for the kernel.
+  const atOnce = { buildsAtOnce: cores, startsAtOnce: 2 * cores };
+  const services = createServices({ engine, store, home, now, log, ...atOnce });
   undo.push(() => services.sandboxes.close());
   await settle(store, services, makings);
   const apiKey = await localApiKey(store, home, now());

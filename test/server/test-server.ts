@@ -11,6 +11,7 @@ import { MemoryEngine } from "./memory-engine";
 
 export const SILENT = pino({ level: "silent" });
 export const BUILDS_AT_ONCE = 4;
+export const STARTS_AT_ONCE = 4;
 
 export interface TestServerOptions {
   readonly now?: () => number;
@@ -21,7 +22,8 @@ export async function createTestServer({ now = Date.now }: TestServerOptions = {
   const home = await mkdtemp(join(tmpdir(), "opencomputer-server-"));
   const store = await openSqliteStore(join(home, "server.db"));
   const engine = new MemoryEngine();
-  const services = createServices({ engine, store, home, now, log: SILENT, buildsAtOnce: BUILDS_AT_ONCE });
+  const atOnce = { buildsAtOnce: BUILDS_AT_ONCE, startsAtOnce: STARTS_AT_ONCE };
+  const services = createServices({ engine, store, home, now, log: SILENT, ...atOnce });
   const app = createApp({
     ...services,
     ...{ engine, store, log: SILENT, version: "0.0.0-test", stepTimeoutSeconds: 60 },

@@ -11,13 +11,13 @@ import type { ActivityGate } from "./activity-gate";
 import type { BlobStore } from "./blob-store";
 import { type BuildTicket, createFlight, type Flight, subscribe } from "./build-flight";
 import { BuildLog } from "./build-log";
-import type { BuildQueue } from "./build-queue";
+import type { FairQueue } from "./fair-queue";
 
 export interface BuildServiceParts {
   readonly engine: Engine;
   readonly blobs: BlobStore;
   readonly gate: ActivityGate;
-  readonly queue: BuildQueue;
+  readonly queue: FairQueue;
   /** Folder of the builds' logs. */
   readonly logDir: string;
   readonly now: () => number;
@@ -139,7 +139,7 @@ export class BuildService {
 
   private async buildAndRecord(flight: Flight, org: OrgStore, wish: BuildWish, build: RunningBuild) {
     try {
-      const row = await this.takeTurn(flight, build, () => this.runEngine(flight, org, wish, build));
+      const row = await this.takeTurn(flight, org, build, () => this.runEngine(flight, org, wish, build));
       await org.saveImage(wish.manifest, row);
       await org.finishBuild(build.id, { status: "succeeded", error: null, finishedAt: this.parts.now() });
       return row;
@@ -151,15 +151,16 @@ export class BuildService {
     }
   }
 
-  private async takeTurn<T>(flight: Flight, { log }: RunningBuild, work: () => Promise<T>): Promise<T> {
-    const endTurn = await this.parts.queue.enter(flight.controller.signal, (ahead) => {
-      const message = `waiting for ${ahead} ${ahead === 1 ? "build" : "builds"} before this one`;
-      log.append({ step: 0, type: "queue", message });
-    });
+  private async takeTurn<T>(flight: Flight, org: OrgStore, { log }: RunningBuild, work: () => Promise<T>): Promise<T> {
+    const place = this.parts.queue.join({ group: org.orgId });
     try {
+      const { ahead } = place;
+      const message = `waiting for ${ahead} ${ahead === 1 ? "build" : "builds"} before this one`;
+      if (ahead > 0) log.append({ step: 0, type: "queue", message });
+      await place.turn(flight.controller.signal);
       return await work();
     } finally {
-      endTurn();
+      place.leave();
     }
   }
 

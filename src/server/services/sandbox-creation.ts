@@ -6,6 +6,7 @@ import type { OrgStore, SandboxRow } from "../store/store";
 import { abortable, toAborted } from "./abortable";
 import type { ActivityGate } from "./activity-gate";
 import type { BuildService } from "./build-service";
+import type { FairQueue } from "./fair-queue";
 import type { IdleSandboxes } from "./idle-sandboxes";
 import { type Origin, type SandboxWish, toNewRow } from "./sandbox-wish";
 import type { SnapshotService } from "./snapshot-service";
@@ -19,6 +20,7 @@ export interface SandboxCreationParts {
   readonly builds: BuildService;
   readonly snapshots: SnapshotService;
   readonly gate: ActivityGate;
+  readonly starts: FairQueue;
   readonly idle: IdleSandboxes;
   readonly now: () => number;
   readonly log: Log;
@@ -38,8 +40,7 @@ export class SandboxCreation {
     try {
       const origin = yield* this.resolve(org, wish, signal);
       if (origin.snapshot) await this.parts.snapshots.noteUse(org, origin.snapshot, origin.checkpoint.id);
-      yield { step: 0, type: "create", message: "starting the sandbox" };
-      return await this.start(org, wish, origin, signal);
+      return yield* this.startInTurn(org, wish, origin, signal);
     } finally {
       leaveGate();
     }
@@ -80,6 +81,26 @@ export class SandboxCreation {
       return await abortable(ticket.done, signal);
     } finally {
       ticket.leave();
+    }
+  }
+
+  private async *startInTurn(
+    org: OrgStore,
+    wish: SandboxWish,
+    origin: Origin,
+    signal: AbortSignal,
+  ): AsyncGenerator<BuildEvent, SandboxRow> {
+    const place = this.parts.starts.join({ group: org.orgId });
+    try {
+      const { ahead } = place;
+      const queued = `waiting for ${ahead} ${ahead === 1 ? "start" : "starts"} before this one`;
+      if (ahead > 0) yield { step: 0, type: "queue", message: queued };
+      yield { step: 0, type: "create", message: "starting the sandbox" };
+      // Nothing is told from here on: who reads slowly must not hold a turn.
+      await place.turn(signal);
+      return await this.start(org, wish, origin, signal);
+    } finally {
+      place.leave();
     }
   }
 

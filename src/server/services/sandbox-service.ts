@@ -6,6 +6,7 @@ import type { CheckpointRow, OrgStore, OwnedRow, SandboxRow, Store } from "../st
 import { abortable } from "./abortable";
 import type { ActivityGate } from "./activity-gate";
 import type { BuildService } from "./build-service";
+import type { FairQueue } from "./fair-queue";
 import { IdleSandboxes } from "./idle-sandboxes";
 import { SandboxCreation } from "./sandbox-creation";
 import type { SandboxWish } from "./sandbox-wish";
@@ -21,6 +22,7 @@ export interface SandboxServiceParts {
   readonly builds: BuildService;
   readonly snapshots: SnapshotService;
   readonly gate: ActivityGate;
+  readonly starts: FairQueue;
   readonly now: () => number;
   readonly log: Log;
 }

@@ -5,10 +5,10 @@ import type { Store } from "../store/store";
 import { ActivityGate } from "./activity-gate";
 import { BlobStore } from "./blob-store";
 import { BuildHistory } from "./build-history";
-import { BuildQueue } from "./build-queue";
 import { BuildService } from "./build-service";
 import { CollectionService } from "./collection-service";
 import { ExecService } from "./exec-service";
+import { FairQueue } from "./fair-queue";
 import { FileService } from "./file-service";
 import { SandboxService } from "./sandbox-service";
 import { SnapshotService } from "./snapshot-service";
@@ -22,17 +22,20 @@ export interface ServicesParts {
   readonly log: Log;
   /** How many builds may run at a time; the others wait for their turn. */
   readonly buildsAtOnce: number;
+  /** How many sandboxes may be starting at a time; the others wait for their turn. */
+  readonly startsAtOnce: number;
 }
 
 /** The services, wired. */
 export function createServices(parts: ServicesParts) {
   const gate = new ActivityGate();
   const blobs = new BlobStore(join(parts.home, "blobs"), parts.now, gate);
-  const queue = new BuildQueue(parts.buildsAtOnce);
+  const queue = new FairQueue(parts.buildsAtOnce);
+  const starts = new FairQueue(parts.startsAtOnce);
   const builds = new BuildService({ ...parts, blobs, gate, queue, logDir: join(parts.home, "builds") });
   const history = new BuildHistory(builds);
   const snapshots = new SnapshotService({ builds, gate, now: parts.now });
-  const sandboxes = new SandboxService({ ...parts, builds, snapshots, gate });
+  const sandboxes = new SandboxService({ ...parts, builds, snapshots, gate, starts });
   const exec = new ExecService({ ...parts, sandboxes });
   const files = new FileService({ ...parts, sandboxes });
   const collection = new CollectionService({ ...parts, blobs, gate });
