@@ -8,7 +8,7 @@ import { formatSize } from "../image/format-size";
 import type { BlobSource } from "../image/local-files";
 import { allDigests } from "../image/tree";
 import { findSource, openChecked, readSource } from "./blob-source";
-import { inlineManifest } from "./inline-manifest";
+import { inlineManifest, isKnownToAll } from "./inline-manifest";
 import type { Call, Transport } from "./transport";
 
 /** Uploads at a time: enough to hide the way to the server, few enough to leave the disk to the build. */
@@ -28,11 +28,12 @@ export interface UploadOptions extends BuildOptions {
  * Brings the bytes of an image to the server and returns the manifest to send: towards our own server only bytes that
  * it lacks travel, by digest; towards one without uploads (the hosted service) they are put into the manifest.
  *
- * @throws file_changed where a local file is no longer what was hashed; blob_missing where nobody has the bytes
+ * @throws file_changed where a local file is no longer what was hashed; blob_missing where nobody has the bytes;
+ *   unsupported where a server without uploads does not know a step
  */
 export async function uploadImage(transport: Transport, image: ImageUpload, options: UploadOptions): Promise<object> {
   const digests = await allDigests(image.manifest, (digest) => readSource(image, digest));
-  if (digests.length === 0) return image.manifest;
+  if (digests.length === 0 && isKnownToAll(image)) return image.manifest;
   const found = await findMissing(transport, digests, options);
   if (!found) return inlineManifest(image, options.onWarning);
   const sources = found.missing.map((digest) => findSource(image, digest));
@@ -79,7 +80,7 @@ async function findMissing(
   const missing: string[] = [];
   const arrived: Record<string, number> = {};
   try {
-    for (let from = 0; from < digests.length; from += DIGESTS_PER_CALL) {
+    for (let from = 0; from === 0 || from < digests.length; from += DIGESTS_PER_CALL) {
       const answer = await askMissing(transport, digests.slice(from, from + DIGESTS_PER_CALL), signal);
       missing.push(...answer.missing);
       Object.assign(arrived, answer.arrived);

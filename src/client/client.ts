@@ -2,6 +2,7 @@ import type { ServerApi } from "../api/contract";
 import { routes } from "../api/routes";
 import { collectedSchema, imagePlanSchema, serverInfoSchema } from "../api/schemas";
 import { createBuildCalls } from "./build-calls";
+import { createCheckpointCalls } from "./checkpoint-calls";
 import { createExecCalls } from "./exec-calls";
 import { createFileCalls } from "./file-calls";
 import { createSandboxCalls } from "./sandbox-calls";
@@ -23,9 +24,11 @@ export interface ClientOptions extends TransportOptions {
 export function createClient(options: ClientOptions): ServerApi {
   const transport = createTransport(options);
   const onWarning = options.onWarning ?? ((message: string) => process.emitWarning(message, "OpenComputerWarning"));
+  const sandboxes = createSandboxCalls(transport, onWarning);
   return {
     ...createSnapshotCalls(transport, onWarning),
-    ...createSandboxCalls(transport, onWarning),
+    ...sandboxes,
+    ...createCheckpointCalls(transport, { sandboxes, onWarning }),
     ...createBuildCalls(transport),
     ...createExecCalls(transport),
     ...createFileCalls(transport),

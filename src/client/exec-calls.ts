@@ -5,10 +5,12 @@ import type { ExecRequest, ExecResult } from "../api/records";
 import { routes } from "../api/routes";
 import { execProgressSchema, execResultSchema, execStartedSchema } from "../api/schemas";
 import { ERROR_CODES, fromErrorJson, OpenComputerError } from "../errors";
-import type { Transport } from "./transport";
+import { START_SILENCE_MS, type Transport } from "./transport";
 
 const FIRST_POLL_DELAY_MS = 50;
 const MAX_POLL_DELAY_MS = 2_000;
+/** A command for a hibernated sandbox is answered when that has been woken. */
+const WAKING = { silenceTimeoutMs: START_SILENCE_MS } as const;
 
 /** A command that was quick is answered at once; for the others there is an id to ask for. */
 const runAnswerSchema = z.union([execStartedSchema, execResultSchema]);
@@ -33,7 +35,7 @@ async function runAttached(
   request: ExecRequest,
   { signal }: CallOptions,
 ): Promise<ExecResult> {
-  const call = { method: "POST", path: routes.execRun(id), json: request, signal } as const;
+  const call = { method: "POST", path: routes.execRun(id), json: request, ...WAKING, signal } as const;
   const answer = await transport.json(attachedAnswerSchema, call);
   if ("error" in answer) throw fromErrorJson(answer, answer.code);
   return answer;
@@ -46,7 +48,7 @@ async function runDetached(
   request: ExecRequest,
   { signal }: CallOptions,
 ): Promise<ExecResult> {
-  const call = { method: "POST", path: routes.execRunAsync(id), json: request, signal } as const;
+  const call = { method: "POST", path: routes.execRunAsync(id), json: request, ...WAKING, signal } as const;
   const answer = await transport.json(runAnswerSchema, call);
   if (!("execId" in answer)) return answer;
   const { execId } = answer;

@@ -1,10 +1,18 @@
 import type { ImageUpload } from "../api/contract";
-import { invalidInput } from "../errors";
+import { invalidInput, OpenComputerError } from "../errors";
 import { formatSize } from "../image/format-size";
 import type { DirEntry, Step } from "../image/image-manifest";
 import { describeLargest, sizeOf } from "../image/largest-paths";
 import { addedFiles, entriesOf } from "../image/tree";
 import { findSource, readSource } from "./blob-source";
+
+/** Steps that only our servers know. */
+const OURS: ReadonlySet<Step["type"]> = new Set(["start_command"]);
+
+/** True where every server of the wire knows all steps, so that nobody needs to ask which one this is. */
+export function isKnownToAll({ manifest }: ImageUpload): boolean {
+  return manifest.steps.every(({ type }) => !OURS.has(type));
+}
 
 /** A third more in base64, which keeps a request below the 256 MiB that servers of this wire take. */
 const MAX_INLINE_BYTES = 128 * 1024 * 1024;
@@ -13,9 +21,11 @@ const MAX_INLINE_BYTES = 128 * 1024 * 1024;
  * The manifest as the hosted service takes it: the bytes of files in base64 inside it. That form knows neither modes,
  * owners and executable bits nor links nor empty directories; what is lost is told in one warning.
  *
- * @throws invalid_input where the files are too large for a request, file_changed, blob_missing
+ * @throws unsupported for a step that only our servers know; invalid_input where the files are too large for a request;
+ *   file_changed, blob_missing
  */
 export async function inlineManifest(image: ImageUpload, onWarning: (message: string) => void): Promise<object> {
+  assertKnown(image);
   await assertFits(image);
   const losses = await lossesOf(image);
   if (losses.length > 0) {
@@ -49,6 +59,17 @@ async function inlineStep(image: ImageUpload, step: Step): Promise<object> {
 
 async function readBase64(image: ImageUpload, digest: string): Promise<string> {
   return (await readSource(image, digest)).toString("base64");
+}
+
+/** @throws unsupported */
+function assertKnown({ manifest }: ImageUpload): void {
+  const at = manifest.steps.findIndex(({ type }) => OURS.has(type));
+  if (at < 0) return;
+  throw new OpenComputerError(
+    "unsupported",
+    `this server does not know startCommand (step ${at + 1} of the image); leave it out and start the service with exec.run, or use the server that this package brings`,
+    { details: { step: at + 1, stepType: manifest.steps[at]?.type } },
+  );
 }
 
 /**

@@ -1,28 +1,18 @@
 import { z } from "zod";
 import type { Api, CreateSandboxRequest } from "../api/contract";
 import { toNetworkFields } from "../api/network-fields";
-import type { SandboxInfo } from "../api/records";
 import { routes } from "../api/routes";
-import { networkPolicySchema, sandboxInfoSchema } from "../api/schemas";
-import { OpenComputerError } from "../errors";
+import { networkPolicySchema } from "../api/schemas";
 import { parseWith } from "../image/manifest";
 import { uploadImage } from "./blobs";
 import { asOneBuild, followBuild } from "./build-stream";
-import type { Transport } from "./transport";
+import { completeSandbox, sandboxAnswerSchema } from "./sandbox-answer";
+import { START_SILENCE_MS, type Transport } from "./transport";
 
 type SandboxCalls = Pick<
   Api,
   "createSandbox" | "listSandboxes" | "getSandbox" | "setSandboxTimeout" | "setSandboxTags" | "killSandbox"
 >;
-
-/** A sandbox from the base starts in a moment, but a server that creates many at once may need its time. */
-const CREATE_TIMEOUT_MS = 180_000;
-const KILL_TIMEOUT_MS = 30_000;
-
-/** The hosted service sends Go's zero time where there is no end. */
-const sandboxAnswerSchema = sandboxInfoSchema.transform(({ endAt, ...info }) =>
-  endAt && !endAt.startsWith("0001-") ? { ...info, endAt } : info,
-);
 
 /** The part of the API that is about sandboxes as a whole. */
 export function createSandboxCalls(transport: Transport, onWarning: (message: string) => void): SandboxCalls {
@@ -34,7 +24,7 @@ export function createSandboxCalls(transport: Transport, onWarning: (message: st
         const call = { method: "POST", path: routes.sandboxes, json, signal: options.signal } as const;
         return fromImage
           ? await followBuild(transport, sandboxAnswerSchema, call, options)
-          : await transport.json(sandboxAnswerSchema, { ...call, silenceTimeoutMs: CREATE_TIMEOUT_MS });
+          : await transport.json(sandboxAnswerSchema, { ...call, silenceTimeoutMs: START_SILENCE_MS });
       };
       const build = async (wanted: NonNullable<typeof image>) =>
         send({ ...wire, image: await uploadImage(transport, wanted, { onWarning, ...options }) });
@@ -71,41 +61,4 @@ function toWire({ network, ...fields }: Omit<CreateSandboxRequest, "image">): ob
     ...{ templateID: "base", ...fields, timeout: fields.timeout ?? 0 },
     ...(policy === undefined ? {} : toNetworkFields(policy)),
   };
-}
-
-interface WantedSandbox extends Pick<CreateSandboxRequest, "tags" | "network"> {
-  readonly fromImage: boolean;
-}
-
-interface Completion {
-  readonly calls: SandboxCalls;
-  readonly onWarning: (message: string) => void;
-  readonly signal: AbortSignal | undefined;
-}
-
-/**
- * The hosted service takes tags only once a sandbox is there, and passes over the network of one from an image or a
- * snapshot. A sandbox that does not come out as it was wanted is killed: nobody gets one that reaches more than it should.
- */
-async function completeSandbox(
-  info: SandboxInfo,
-  { tags, network = "egress", fromImage }: WantedSandbox,
-  { calls, onWarning, signal }: Completion,
-): Promise<SandboxInfo> {
-  const id = info.sandboxID;
-  try {
-    if (fromImage && network !== "egress" && info.network === undefined) throw networkIgnored();
-    if (tags === undefined || info.tags !== undefined) return info;
-    await calls.setSandboxTags(id, tags, { signal });
-    return { ...info, tags };
-  } catch (error) {
-    const notEnded = (why: unknown) => onWarning(`sandbox ${id}, which nobody uses, could not be ended: ${why}`);
-    await calls.killSandbox(id, { signal: AbortSignal.timeout(KILL_TIMEOUT_MS) }).catch(notEnded);
-    throw error;
-  }
-}
-
-function networkIgnored(): OpenComputerError {
-  const message = "this server does not restrict the network of sandboxes from images and snapshots";
-  return new OpenComputerError("unsupported", `${message}; leave network out, or use a server that does`);
 }
