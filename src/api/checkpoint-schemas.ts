@@ -24,6 +24,7 @@ export const checkpointInfoSchema = z.object({
   createdAt: z.string(),
   errorMsg: z.string().optional(),
   failedAt: z.string().optional(),
+  owner: z.string().optional(),
 }) satisfies z.ZodType<CheckpointInfo>;
 
 export const createCheckpointSchema = z.strictObject({
@@ -36,6 +37,7 @@ export const createCheckpointSchema = z.strictObject({
       maxCount: z.int().min(0).max(100).optional(),
     })
     .optional() satisfies z.ZodType<CheckpointRetention | undefined>,
+  owner: ownerSchema.optional(),
 }) satisfies z.ZodType<CreateCheckpointRequest>;
 
 const forkFieldsSchema = {

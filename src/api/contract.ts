@@ -167,6 +167,8 @@ export interface CreateCheckpointRequest {
   /** Default `disk_only`. */
   readonly kind?: CheckpointKind;
   readonly retentionPolicy?: CheckpointRetention;
+  /** Ours: kept with it, so that an asker whose answer was lost recognises its own. At most 256 characters. */
+  readonly owner?: string;
 }
 
 /** A sandbox from a checkpoint: what is given goes on top of what the checkpointed sandbox had. */

@@ -178,6 +178,8 @@ export interface CheckpointInfo {
   /** Why it failed. */
   readonly errorMsg?: string;
   readonly failedAt?: string;
+  /** Ours: who asked for it, in the asker's own words. */
+  readonly owner?: string;
 }
 
 /** What happens where a sandbox has as many checkpoints of a kind as it may have (10 `full`, 100 `disk_only`). */
