@@ -72,7 +72,14 @@ async function importBase({ layers, onProgress, signal }: BaseLayerInput, base: 
  */
 async function addMountPoints(root: string): Promise<void> {
   for (const path of [INSIDE, "proc", "sys", "dev", "tmp"]) await addDir(join(root, path));
-  for (const path of ["etc/resolv.conf", "etc/hosts", "etc/hostname", "tmp/.opencomputer", ...APT_PLACEHOLDERS]) {
+  for (const path of [
+    "etc/resolv.conf",
+    "etc/hosts",
+    "etc/hostname",
+    "etc/machine-id",
+    "tmp/.opencomputer",
+    ...APT_PLACEHOLDERS,
+  ]) {
     await addFile(join(root, path));
   }
 }

@@ -39,6 +39,10 @@ export interface ContainerRequest {
   readonly hostname: string;
   readonly limits: ContainerLimits;
   readonly network: NetworkPolicy;
+  /** Content of `/etc/machine-id`; absent: that of the image. */
+  readonly machineId?: string;
+  /** Directory of a memory image that the container goes on from; absent: it boots. */
+  readonly memory?: string;
 }
 
 const recordSchema = z.object({
@@ -69,13 +73,13 @@ export async function startContainer(
     const { slot, claim } = network;
     const record = { slot, claim, layers: [...layers], runtime: deps.runtime.kind };
     await writeRecordFile(recordFile(dir), record);
-    const [rootfs] = await Promise.all([mountRoot(deps, request), writeEtc(dir, request.hostname, deps, network)]);
+    const [rootfs] = await Promise.all([mountRoot(deps, request), writeEtc(deps, request, network)]);
     const spec = ociSpec({
       kind: deps.runtime.kind,
       rootfs,
       hostname: request.hostname,
       init: deps.facts.init,
-      binds: [...deps.facts.binds, ...etcBinds(dir)],
+      binds: [...deps.facts.binds, ...etcBinds(request)],
       netns: network.netns,
       userns: network.userns,
       cgroupsPath: cgroupsPath(id),
@@ -85,7 +89,8 @@ export async function startContainer(
     });
     await writeFile(join(dir, "config.json"), JSON.stringify(spec));
     signal.throwIfAborted();
-    const pid = await deps.runtime.run(id, dir);
+    const { runtime } = deps;
+    const pid = await (request.memory ? runtime.restore(id, dir, request.memory) : runtime.run(id, dir));
     const start = await processStart(pid);
     if (start === null) throw new OpenComputerError("internal", `container ${id} ended as soon as it started`);
     await writeRecordFile(recordFile(dir), { ...record, process: { pid, start } });
@@ -142,23 +147,28 @@ async function mountRoot({ home, layers, uuidNull }: ContainerDeps, request: Con
   return rootfs;
 }
 
-const ETC_FILES = ["hosts", "hostname", "resolv.conf"] as const;
-
-async function writeEtc(
-  dir: string,
-  hostname: string,
-  { facts }: ContainerDeps,
-  { address, resolvConf }: ContainerNetwork,
-): Promise<void> {
-  const content: Record<(typeof ETC_FILES)[number], string> = {
+/** What stands in `/etc` of a container and is this one's alone. */
+function etcFiles({ hostname, machineId }: ContainerRequest, address: string, resolvConf: string) {
+  return {
     hosts: `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n${address}\t${hostname}\n`,
     hostname: `${hostname}\n`,
-    "resolv.conf": resolvConf ?? facts.resolvConf,
+    "resolv.conf": resolvConf,
+    ...(machineId === undefined ? {} : { "machine-id": `${machineId}\n` }),
   };
-  for (const name of ETC_FILES) await writeFile(join(dir, name), content[name], { mode: 0o644 });
+}
+
+async function writeEtc(
+  { facts }: ContainerDeps,
+  request: ContainerRequest,
+  { address, resolvConf }: ContainerNetwork,
+): Promise<void> {
+  const files = etcFiles(request, address, resolvConf ?? facts.resolvConf);
+  for (const [name, content] of Object.entries(files))
+    await writeFile(join(request.dir, name), content, { mode: 0o644 });
 }
 
 /** Read-only, because they lie outside of what a layer is and of what a sandbox may fill. */
-function etcBinds(dir: string): BindMount[] {
-  return ETC_FILES.map((name) => ({ source: join(dir, name), destination: `/etc/${name}`, readonly: true }));
+function etcBinds(request: ContainerRequest): BindMount[] {
+  const names = Object.keys(etcFiles(request, "", ""));
+  return names.map((name) => ({ source: join(request.dir, name), destination: `/etc/${name}`, readonly: true }));
 }

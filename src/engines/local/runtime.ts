@@ -16,6 +16,17 @@ export interface Runtime {
    * aborted: a runtime that is killed on the way leaves processes that nobody knows of.
    */
   run(id: string, bundle: string): Promise<number>;
+  /** Like {@link run}, but goes on from the memory image in `image`. runsc only. */
+  restore(id: string, bundle: string, image: string): Promise<number>;
+  /** Stops all processes of a container until {@link resume}. runsc only; for others see {@link createFreezer}. */
+  pause(id: string): Promise<void>;
+  /** What is not paused is fine. */
+  resume(id: string): Promise<void>;
+  /**
+   * Writes memory and processes of a container into the directory `image`, and what it still holds back into its files.
+   * The container stays as it was, running or paused. runsc only.
+   */
+  saveMemory(id: string, image: string, signal: AbortSignal): Promise<void>;
   /** Ends a container in whatever state it is; one that is gone is fine. */
   remove(id: string): Promise<void>;
   /** Ids of all containers that the runtime knows in this home. */
@@ -28,6 +39,7 @@ export interface Runtime {
 
 const RUNSC_HAND_OVER = [3, 4, 5].flatMap((fd) => ["--pass-fd", `${fd}:${fd}`]);
 const START_TIMEOUT_MS = 60_000;
+const SAVE_TIMEOUT_MS = 600_000;
 
 /** A runtime whose state is in `stateDir`, apart from that of all others on the machine. */
 export function createRuntime(binary: RuntimeBinary, stateDir: string): Runtime {
@@ -36,7 +48,20 @@ export function createRuntime(binary: RuntimeBinary, stateDir: string): Runtime 
   return {
     kind,
     path,
-    run: (id, bundle) => runDetached({ path, flags }, id, bundle),
+    run: (id, bundle) => runDetached({ path, flags }, ["run"], id, bundle),
+    // What is not needed at once is read when it is.
+    restore: (id, bundle, image) =>
+      runDetached({ path, flags }, ["restore", "--background", "--image-path", image], id, bundle),
+    async pause(id) {
+      await runCommand(path, [...flags, "pause", id]);
+    },
+    async resume(id) {
+      await tryCommand(path, [...flags, "resume", id]);
+    },
+    async saveMemory(id, image, signal) {
+      const argv = ["checkpoint", "--leave-running", "--exclude-committed-zero-pages", "--image-path", image, id];
+      await runCommand(path, [...flags, ...argv], { timeoutMs: SAVE_TIMEOUT_MS, signal });
+    },
     async remove(id) {
       await tryCommand(path, [...flags, "delete", "--force", id]);
     },
@@ -69,6 +94,7 @@ function globalFlags(kind: RuntimeKind): string[] {
  */
 async function runDetached(
   { path, flags }: { path: string; flags: readonly string[] },
+  verb: readonly string[],
   id: string,
   bundle: string,
 ): Promise<number> {
@@ -76,7 +102,7 @@ async function runDetached(
   const log = join(bundle, "start.log");
   const output = await open(log, "w", 0o600);
   try {
-    const argv = [...flags, "run", "--detach", "--bundle", bundle, "--pid-file", pidFile, id];
+    const argv = [...flags, ...verb, "--detach", "--bundle", bundle, "--pid-file", pidFile, id];
     const child = spawn(path, argv, { stdio: ["ignore", output.fd, output.fd], env: COMMAND_ENV });
     // A kill of last resort: a start takes a tenth of a second.
     const timer = setTimeout(() => child.kill("SIGKILL"), START_TIMEOUT_MS);
