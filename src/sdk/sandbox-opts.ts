@@ -15,7 +15,7 @@ export interface SandboxOpts extends ConnectionOptions {
   /** Environment of every command, on top of the image's. */
   readonly envs?: Readonly<Record<string, string>>;
   readonly metadata?: Readonly<Record<string, string>>;
-  /** Idle seconds after which the sandbox is stopped. Default 0: never. */
+  /** Idle seconds after which the sandbox is hibernated; the next call wakes it. Default 0: never. */
   readonly timeout?: number;
   /** Default: the server's. */
   readonly memoryMB?: number;

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { ServerApi, SnapshotChange } from "../api/contract";
 import type { Retention, SnapshotInfo, SnapshotUsage } from "../api/records";
 import { snapshotNameSchema } from "../api/schemas";
@@ -6,6 +5,9 @@ import { isOpenComputerError, OpenComputerError } from "../errors";
 import type { Image } from "../image/image";
 import { parseWith } from "../image/manifest";
 import { type ConnectionOptions, openConnection } from "./connection";
+import { poll, type WaitForReadyOpts } from "./poll";
+
+const FIRST_POLL_MS = 1_000;
 
 export interface CreateSnapshotOpts {
   /** 1 to 128 letters, digits, `.`, `_`, `-`. */
@@ -24,6 +26,8 @@ export interface CreateSnapshotOpts {
   readonly labels?: Readonly<Record<string, string>>;
   /** Which versions stay that are no longer current. Default: the last one. */
   readonly retention?: Retention;
+  /** How many sandboxes of the current version are kept started ahead, 0 to 100. Default 0. */
+  readonly warmPool?: number;
   readonly signal?: AbortSignal;
 }
 
@@ -31,16 +35,6 @@ export interface ListSnapshotsOpts {
   /** Only those that have all of these. Default: all. */
   readonly labels?: Readonly<Record<string, string>>;
 }
-
-export interface WaitForReadyOpts {
-  readonly signal?: AbortSignal;
-  /** Longest wait in milliseconds. Default: none. */
-  readonly timeoutMs?: number;
-  /** First pause between two looks, in milliseconds; doubles up to 5000. Default 1000. */
-  readonly pollIntervalMs?: number;
-}
-
-const MAX_POLL_MS = 5_000;
 
 /**
  * Named images that are built once and start in a moment.
@@ -119,7 +113,7 @@ export class Snapshots {
     await (await this.open()).untagSnapshot(name, tag);
   }
 
-  /** Changes labels or retention of a name; what is absent stays. @throws not_found */
+  /** Changes labels, retention or warm pool of a name; what is absent stays. @throws not_found */
   async update(name: string, change: SnapshotChange): Promise<SnapshotInfo> {
     return (await this.open()).updateSnapshot(name, change);
   }
@@ -136,16 +130,9 @@ export class Snapshots {
    * @throws build_failed, timeout, aborted
    */
   async waitUntilReady(name: string, options: WaitForReadyOpts = {}): Promise<SnapshotInfo> {
-    const { signal, timeoutMs = Number.POSITIVE_INFINITY } = options;
-    const deadline = Date.now() + timeoutMs;
+    const { signal } = options;
     const api = await this.open(signal);
-    for (let pauseMs = options.pollIntervalMs ?? 1_000; ; pauseMs = Math.min(pauseMs * 2, MAX_POLL_MS)) {
-      const info = await findReady(api, name, signal);
-      if (info) return info;
-      const leftMs = deadline - Date.now();
-      if (leftMs <= 0) throw new OpenComputerError("timeout", `snapshot ${name} was not ready after ${timeoutMs} ms`);
-      await pause(Math.min(pauseMs, leftMs), signal, name);
-    }
+    return poll(`snapshot ${name}`, () => findReady(api, name, signal), options, FIRST_POLL_MS);
   }
 
   private open(signal?: AbortSignal): Promise<ServerApi> {
@@ -164,13 +151,5 @@ async function findReady(api: ServerApi, name: string, signal?: AbortSignal): Pr
   } catch (error) {
     if (isOpenComputerError(error, "not_found")) return undefined;
     throw error;
-  }
-}
-
-async function pause(ms: number, signal: AbortSignal | undefined, name: string): Promise<void> {
-  try {
-    await sleep(ms, undefined, signal ? { signal } : {});
-  } catch (cause) {
-    throw new OpenComputerError("aborted", `waiting for snapshot ${name} was aborted`, { cause });
   }
 }

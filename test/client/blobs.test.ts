@@ -49,6 +49,11 @@ describe("towards our own server", () => {
     expect(calls()).toEqual([CREATE]);
   });
 
+  it("asks whether the server is one that knows start commands", async () => {
+    await create({ [MISSING]: { json: { missing: [] } } }, Image.base().startCommand("serve"));
+    expect(calls()).toEqual([MISSING, CREATE]);
+  });
+
   it("sends what is missing, once, and the manifest by digest", async () => {
     const image = Image.base().addFile("/a", "one").addFile("/b", "one").addFile("/c", "two").addFile("/d", "three");
     const missing = [digestOf("one"), digestOf("two")];
@@ -193,5 +198,15 @@ describe("towards a server without uploads", () => {
     const image = Image.base().addLocalFile(path, "/a").resolve();
     writeFileSync(path, "two");
     await expect(create({ [MISSING]: { status: 404 } }, image)).rejects.toMatchObject({ code: "file_changed" });
+  });
+
+  it.each([
+    ["with files", Image.base().addFile("/a", "one")],
+    ["without files", Image.base()],
+  ])("refuses a start command, %s", async (_name, image) => {
+    const created = create({ [MISSING]: { status: 404 } }, image.runCommands("true").startCommand("serve"));
+    const refusal = { code: "unsupported", message: expect.stringMatching(/startCommand \(step [23] of the image\)/) };
+    await expect(created).rejects.toMatchObject(refusal);
+    expect(calls()).toEqual([MISSING]);
   });
 });

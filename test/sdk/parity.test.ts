@@ -22,6 +22,10 @@ const SNAPSHOT = {
   ...{ createdAt: "2026-01-01T00:00:00Z", lastUsedAt: "2026-01-02T00:00:00Z" },
 };
 const SANDBOX = { sandboxID: "sb-1", status: "running" };
+const CHECKPOINT = {
+  ...{ id: "cp-1", sandboxId: "sb-1", name: "before", kind: "disk_only", status: "ready", sizeBytes: 10 },
+  createdAt: "2026-01-01T00:00:00Z",
+};
 const LOG = { step: 1, type: "run", message: "step 1/1: true" };
 const FILES = "/api/sandboxes/sb-1/files";
 const REPLIES: Replies = {
@@ -36,6 +40,18 @@ const REPLIES: Replies = {
   "GET /api/sandboxes/sb-1": { json: SANDBOX },
   "DELETE /api/sandboxes/sb-1": { status: 204 },
   "POST /api/sandboxes/sb-1/timeout": { status: 204 },
+  "POST /api/sandboxes/sb-1/hibernate": { json: { sandboxID: "sb-1", status: "hibernated", sizeBytes: 1 } },
+  "POST /api/sandboxes/sb-1/wake": { json: SANDBOX },
+  "POST /api/sandboxes/sb-1/checkpoints": { status: 201, json: { ...CHECKPOINT, status: "processing" } },
+  "GET /api/sandboxes/sb-1/checkpoints": { json: [CHECKPOINT] },
+  "POST /api/sandboxes/sb-1/checkpoints/cp-1/restore": {
+    json: { sandboxId: "sb-1", checkpointId: "cp-1", status: "restoring" },
+  },
+  "DELETE /api/sandboxes/sb-1/checkpoints/cp-1": [{ status: 204 }, { status: 404, json: { error: "no checkpoint" } }],
+  "POST /api/sandboxes/from-checkpoint/cp-1": {
+    status: 201,
+    json: { ...SANDBOX, sandboxID: "sb-2", fromCheckpointId: "cp-1" },
+  },
   "POST /api/sandboxes/sb-1/exec/run-async": [
     { json: { exitCode: 0, stdout: "hi\n", stderr: "" } },
     { status: 202, json: { execId: "e", running: true, startedAt: "2026" } },
@@ -77,6 +93,33 @@ const PROGRAMS: Record<string, Program> = {
     const running = await sandbox.isRunning();
     await sandbox.kill();
     return [running, sandbox.status];
+  },
+  "sleeps and wakes": async ({ Sandbox }, where) => {
+    const sandbox = await Sandbox.connect("sb-1", where);
+    const seen = [sandbox.status];
+    await sandbox.hibernate();
+    seen.push(sandbox.status);
+    await sandbox.wake();
+    seen.push(sandbox.status);
+    await sandbox.wake({ timeout: 60 });
+    return seen;
+  },
+  "keeps checkpoints": async ({ Sandbox }, where) => {
+    const sandbox = await Sandbox.connect("sb-1", where);
+    const retentionPolicy = { mode: "delete_oldest", maxCount: 3 } as const;
+    const created = [
+      await sandbox.createCheckpoint("before"),
+      await sandbox.createCheckpoint("after", { kind: "full", retentionPolicy }),
+    ];
+    await sandbox.restoreCheckpoint("cp-1");
+    await sandbox.deleteCheckpoint("cp-1");
+    await sandbox.deleteCheckpoint("cp-1");
+    return [created, await sandbox.listCheckpoints(), sandbox.status];
+  },
+  "creates from a checkpoint": async ({ Sandbox }, where) => {
+    const plain = await Sandbox.createFromCheckpoint("cp-1", where);
+    const sandbox = await Sandbox.createFromCheckpoint("cp-1", { ...where, timeout: 60, envs: { A: "1" } });
+    return [plain.id, sandbox.sandboxId, sandbox.status];
   },
   "runs commands": async ({ Sandbox }, where) => {
     const sandbox = await Sandbox.connect("sb-1", where);

@@ -169,3 +169,89 @@ describe("waitUntilReady", () => {
     await expect(wait([reply], options)).rejects.toMatchObject(error);
   });
 });
+
+describe("fork", () => {
+  it("gives each sandbox a result of its own", async () => {
+    const results = [
+      { sandbox: { ...SANDBOX, sandboxID: "sb-2" } },
+      { error: "no room for another sandbox", code: "unavailable" },
+    ];
+    const sandbox = await Sandbox.connect("sb-1", await start({ "POST /api/sandboxes/sb-1/fork": { json: results } }));
+    const [first, second, ...others] = await sandbox.fork(2, { kind: "full", envs: { ROLE: "worker" }, timeout: 60 });
+    expect(first?.sandbox?.sandboxId).toBe("sb-2");
+    expect(second?.error).toBeInstanceOf(OpenComputerError);
+    expect(second?.error).toMatchObject({ code: "unavailable", message: "no room for another sandbox" });
+    expect(others).toEqual([]);
+    const body = JSON.parse(server?.requests.at(-1)?.body.toString() ?? "");
+    expect(body).toEqual({ count: 2, kind: "full", envs: { ROLE: "worker" }, timeout: 60 });
+  });
+});
+
+describe("createFromCheckpoint", () => {
+  const from = (json: object): Replies => ({ "POST /api/sandboxes/from-checkpoint/cp-1": { status: 201, json } });
+  const tags = { team: "core" };
+
+  it("says what is put on top", async () => {
+    const where = await start(from({ ...SANDBOX, tags }));
+    await Sandbox.createFromCheckpoint("cp-1", { ...where, tags, metadata: { m: "x" }, memoryMB: 2048 });
+    const [sent, ...others] = server?.requests ?? [];
+    expect(JSON.parse(sent?.body.toString() ?? "")).toEqual({ tags, metadata: { m: "x" }, memoryMB: 2048 });
+    expect(others).toEqual([]);
+  });
+
+  it("sets tags afterwards where the server takes none with it", async () => {
+    const where = await start({ ...from(SANDBOX), "PUT /api/sandboxes/sb-1/tags": { json: { tags } } });
+    await Sandbox.createFromCheckpoint("cp-1", { ...where, tags });
+    expect(server?.requests.at(-1)).toMatchObject({ call: "PUT /api/sandboxes/sb-1/tags" });
+  });
+});
+
+describe("checkpoints refuse before anything is sent", () => {
+  it.each<[string, (sandbox: Sandbox, where: object) => Promise<unknown>]>([
+    ["promoteToFull", (sandbox) => sandbox.createCheckpoint("n", { promoteToFull: true } as object)],
+    [
+      "secretStore",
+      (_sandbox, where) => Sandbox.createFromCheckpoint("cp-1", { ...where, secretStore: "s" } as object),
+    ],
+    ["secretStore", (sandbox) => sandbox.fork(1, { secretStore: "s" } as object)],
+  ])("%s", async (name, call) => {
+    const where = await start({});
+    const sandbox = await Sandbox.connect("sb-1", where);
+    const refusal = { code: "unsupported", message: expect.stringContaining(name) };
+    await expect(call(sandbox, where)).rejects.toMatchObject(refusal);
+    expect(server?.requests).toHaveLength(1);
+  });
+});
+
+describe("waitForCheckpoint", () => {
+  const made = { id: "cp-1", sandboxId: "sb-1", name: "n", kind: "disk_only", createdAt: "" };
+  const processing = { ...made, status: "processing", sizeBytes: 0 };
+  const wait = async (replies: Reply[], options = {}) => {
+    const sandbox = await Sandbox.connect("sb-1", await start({ "GET /api/sandboxes/sb-1/checkpoints": replies }));
+    return sandbox.waitForCheckpoint("cp-1", { pollIntervalMs: 1, ...options });
+  };
+
+  it("looks until it is ready", async () => {
+    const ready = { ...made, status: "ready", sizeBytes: 7 };
+    expect(await wait([{ json: [processing] }, { json: [ready, { ...processing, id: "cp-0" }] }])).toEqual(ready);
+  });
+
+  it.each<[string, Reply, object, object]>([
+    [
+      "fails with its reason",
+      { json: [{ ...processing, status: "failed", errorMsg: "disk full" }] },
+      {},
+      { code: "internal", message: expect.stringMatching(/checkpoint n of sandbox sb-1 failed: disk full/) },
+    ],
+    ["does not wait for one that is not there", { json: [] }, {}, { code: "not_found" }],
+    ["ends after timeoutMs", { json: [processing] }, { timeoutMs: 30 }, { code: "timeout" }],
+    [
+      "ends at the signal",
+      { json: [processing] },
+      { signal: AbortSignal.timeout(100), pollIntervalMs: 9_000 },
+      { code: "aborted" },
+    ],
+  ])("%s", async (_name, reply, options, error) => {
+    await expect(wait([reply], options)).rejects.toMatchObject(error);
+  });
+});
