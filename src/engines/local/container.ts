@@ -12,8 +12,8 @@ import { mountOverlay, unmount } from "./mounts";
 import type { ContainerNetwork, NetworkPool } from "./network";
 import { type BindMount, type ContainerLimits, ociSpec } from "./oci-spec";
 import type { OutputPipes } from "./output-pipes";
-import { isAlive, processStart } from "./process-identity";
-import { readRecordFile, writeRecordFile } from "./record-file";
+import { endProcess, isAlive, processStart } from "./process-identity";
+import { readRecordFile, writePassingRecord } from "./record-file";
 import type { Runtime } from "./runtime";
 
 /** What containers are made of; one for the whole engine. */
@@ -72,7 +72,7 @@ export async function startContainer(
   try {
     const { slot, claim } = network;
     const record = { slot, claim, layers: [...layers], runtime: deps.runtime.kind };
-    await writeRecordFile(recordFile(dir), record);
+    await writePassingRecord(recordFile(dir), record);
     const [rootfs] = await Promise.all([mountRoot(deps, request), writeEtc(deps, request, network)]);
     const spec = ociSpec({
       kind: deps.runtime.kind,
@@ -93,7 +93,7 @@ export async function startContainer(
     const pid = await (request.memory ? runtime.restore(id, dir, request.memory) : runtime.run(id, dir));
     const start = await processStart(pid);
     if (start === null) throw new OpenComputerError("internal", `container ${id} ended as soon as it started`);
-    await writeRecordFile(recordFile(dir), { ...record, process: { pid, start } });
+    await writePassingRecord(recordFile(dir), { ...record, process: { pid, start } });
     signal.throwIfAborted();
   } catch (error) {
     await endContainer(deps, dir);
@@ -114,13 +114,19 @@ export async function startContainer(
 export async function endContainer(deps: ContainerDeps, dir: string): Promise<void> {
   const id = basename(dir);
   const record = await readContainer(dir);
-  if (record?.process && (await isAlive(record.process))) process.kill(record.process.pid, "SIGKILL");
-  await deps.runtime.remove(id);
-  await removeCgroups(id);
-  const rootfs = join(deps.home.merged, id);
-  await unmount(rootfs);
-  await rmdir(rootfs).catch(() => undefined);
-  if (record) await deps.networks.give(record);
+  // A runtime that finds its container running waits a tenth of a second for its end.
+  if (record?.process) await endProcess(record.process);
+  const forget = async () => {
+    await deps.runtime.remove(id);
+    await removeCgroups(id);
+    const rootfs = join(deps.home.merged, id);
+    await unmount(rootfs);
+    await rmdir(rootfs).catch(() => undefined);
+  };
+  const giveBack = async () => record && deps.networks.give(record);
+  for (const part of await Promise.allSettled([forget(), giveBack()])) {
+    if (part.status === "rejected") throw part.reason;
+  }
   await rm(recordFile(dir), { force: true });
 }
 
