@@ -39,6 +39,10 @@ export interface ContainerRequest {
   readonly hostname: string;
   readonly limits: ContainerLimits;
   readonly network: NetworkPolicy;
+  /** Mounted beside what every container gets. Default: nothing. */
+  readonly binds?: readonly BindMount[];
+  /** See `ociSpec`. Default: false. */
+  readonly ignoreSync?: boolean;
   /** Content of `/etc/machine-id`; absent: that of the image. */
   readonly machineId?: string;
   /** Directory of a memory image that the container goes on from; absent: it boots. */
@@ -79,13 +83,14 @@ export async function startContainer(
       rootfs,
       hostname: request.hostname,
       init: deps.facts.init,
-      binds: [...deps.facts.binds, ...etcBinds(request)],
+      binds: [...deps.facts.binds, ...etcBinds(request), ...(request.binds ?? [])],
       netns: network.netns,
       userns: network.userns,
       cgroupsPath: cgroupsPath(id),
       limits: request.limits,
       limitSwap: deps.limitSwap,
       openFiles: deps.openFiles,
+      ignoreSync: request.ignoreSync ?? false,
     });
     await writeFile(join(dir, "config.json"), JSON.stringify(spec));
     signal.throwIfAborted();

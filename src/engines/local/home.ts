@@ -11,6 +11,8 @@ export interface LocalHome {
   /** What is being built; garbage at start. */
   readonly active: string;
   readonly sandboxes: string;
+  /** What package managers downloaded in build steps; may be deleted at any time. */
+  readonly downloads: string;
   /** Files of the host that containers see read-only at /.oc. */
   readonly shared: string;
   /** Files of the host that only build steps see; mounted one by one. */
@@ -34,6 +36,7 @@ export function localHome(root: string): LocalHome {
     layers: join(root, "layers"),
     active: join(root, "active"),
     sandboxes: join(root, "sandboxes"),
+    downloads: join(root, "downloads"),
     shared: join(root, "shared"),
     stepFiles: join(root, "step-files"),
     merged: join(run, "merged"),

@@ -1,5 +1,5 @@
 import { access, chmod, copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { InitBinary } from "./binaries";
 import type { BindMount } from "./oci-spec";
 
@@ -40,6 +40,8 @@ export interface HostFactsInput {
 
 /** Where the shared files are inside. */
 export const INSIDE = "/.oc";
+/** An empty directory for all but build steps, which find there what package managers downloaded before. */
+export const DOWNLOADS_INSIDE = `${INSIDE}/downloads`;
 /** Always in the base layer, so that a source list of the host has a file to stand in for. */
 export const APT_PLACEHOLDERS = ["etc/apt/sources.list", "etc/apt/sources.list.d/opencomputer.sources"] as const;
 
@@ -56,7 +58,7 @@ const PUBLIC_RESOLVERS = "nameserver 1.1.1.1\nnameserver 8.8.8.8\n";
 
 /** Gathers the facts and fills the shared directory; called at each start of the engine. */
 export async function gatherHostFacts(input: HostFactsInput): Promise<HostKnowledge> {
-  await mkdir(input.shared, { recursive: true, mode: 0o755 });
+  await mkdir(join(input.shared, basename(DOWNLOADS_INSIDE)), { recursive: true, mode: 0o755 });
   await mkdir(input.stepFiles, { recursive: true, mode: 0o700 });
   await replaceFile(input.init.path, join(input.shared, "init"), 0o755);
   const forSteps: HostFacts = {

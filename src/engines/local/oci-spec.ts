@@ -46,6 +46,11 @@ export interface ContainerSpec {
   readonly limitSwap: boolean;
   /** Most open files a process may have; not above what the host's own limit allows. */
   readonly openFiles: number;
+  /**
+   * Whether fsync and its like do nothing inside: for what is synced as a whole before it counts. gVisor, which applies no
+   * such filter, syncs all the same.
+   */
+  readonly ignoreSync: boolean;
 }
 
 /** Who a process runs as. */
@@ -116,7 +121,7 @@ export function ociSpec(spec: ContainerSpec): object {
       rootfsPropagation: "private",
       maskedPaths: spec.kind === "runsc" ? MASKED_PATHS : [...MASKED_PATHS, ...MASKED_SYS_PATHS],
       readonlyPaths: READONLY_PATHS,
-      seccomp: seccompProfile(),
+      seccomp: seccompProfile(spec.ignoreSync),
     },
   };
 }

@@ -31,6 +31,7 @@ const spec = (kind: RuntimeKind, limitSwap = true): ContainerSpec => ({
   limits: { memoryBytes: 1024, cpuCount: 1.5, pids: 9 },
   limitSwap,
   openFiles: 1000,
+  ignoreSync: false,
 });
 const config = (kind: RuntimeKind, limitSwap = true) => ociSpec(spec(kind, limitSwap)) as Config;
 
@@ -73,6 +74,15 @@ test("nothing of the host is writable", () => {
 test("no call that makes a user namespace, mounts or reaches into the kernel", () => {
   const denied = config("runc").linux.seccomp.syscalls.flatMap(({ names }) => names);
   expect(denied).toEqual(expect.arrayContaining(["mount", "bpf", "keyctl", "io_uring_setup", "unshare", "clone3"]));
+});
+
+test("syncs are done, and answered only where they are to be spared", () => {
+  const syncs = (ignoreSync: boolean) =>
+    (ociSpec({ ...spec("runc"), ignoreSync }) as Config).linux.seccomp.syscalls.filter(({ names }) =>
+      names.includes("fsync"),
+    );
+  expect(syncs(false)).toEqual([]);
+  expect(syncs(true)).toMatchObject([{ action: "SCMP_ACT_ERRNO", errnoRet: 0 }]);
 });
 
 test("only root holds capabilities; sudo may raise to no more than the bounding set", () => {
