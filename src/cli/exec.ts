@@ -1,8 +1,9 @@
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import type { ExecRequest, ExecResult } from "../api/records";
 import type { CommandFactory } from "./command-factory";
 import { formatJson } from "./format-table";
 import { addNameValue } from "./name-value";
+import { parseSeconds } from "./seconds";
 
 const HELP = `
 Prints what the command printed and ends with its exit code (255 where a signal or the timeout ended it). Ctrl-C ends
@@ -62,9 +63,4 @@ function toRequest([cmd, ...args]: string[], { cwd, env = {}, timeout }: ExecOpt
 /** The wire has no field for it; the server says it in the last line. */
 function isTimedOut({ exitCode, stderr }: ExecResult): boolean {
   return exitCode === -1 && stderr.endsWith("Process timed out\n");
-}
-
-function parseSeconds(text: string): number {
-  if (/^\d+(\.\d+)?$/.test(text)) return Number(text);
-  throw new InvalidArgumentError("It must be a number of seconds, 0 or more.");
 }

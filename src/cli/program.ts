@@ -2,15 +2,20 @@ import { Command, CommanderError } from "commander";
 import { isOpenComputerError } from "../errors";
 import { version } from "../version";
 import { buildCommand } from "./build";
+import { checkpointCommand } from "./checkpoint";
+import { checkpointsCommand } from "./checkpoints";
 import type { CommandFactory } from "./command-factory";
 import { doctorCommand } from "./doctor";
 import { execCommand } from "./exec";
+import { forkCommand } from "./fork";
 import { formatError, formatErrorJson } from "./format-error";
 import { gcCommand } from "./gc";
+import { hibernateCommand } from "./hibernate";
 import { logsCommand } from "./logs";
 import { lsCommand } from "./ls";
 import { planCommand } from "./plan";
 import { promoteCommand } from "./promote";
+import { restoreCommand } from "./restore";
 import { rmCommand } from "./rm";
 import { serveCommand } from "./serve";
 import { statusCommand } from "./status";
@@ -19,6 +24,7 @@ import { tagCommand } from "./tag";
 import { NOT_RUNNING, type Terminal } from "./terminal";
 import { untagCommand } from "./untag";
 import { versionsCommand } from "./versions";
+import { wakeCommand } from "./wake";
 
 const COMMANDS: readonly CommandFactory[] = [
   serveCommand,
@@ -33,6 +39,12 @@ const COMMANDS: readonly CommandFactory[] = [
   tagCommand,
   untagCommand,
   execCommand,
+  checkpointCommand,
+  checkpointsCommand,
+  restoreCommand,
+  forkCommand,
+  hibernateCommand,
+  wakeCommand,
   rmCommand,
   gcCommand,
   doctorCommand,

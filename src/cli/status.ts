@@ -65,6 +65,7 @@ function describe({ running, starting, url, pid, home, log, server }: Status): s
     ["log", log],
     ["version", server?.version],
     ["engine", server && `${server.engine}, ${server.runtime} ${server.runtimeVersion}`],
+    ["keeps", server?.checkpointKinds && `${server.checkpointKinds.join(" and ")} checkpoints`],
     ["base", server && `${server.base} (${server.baseDigest.slice(0, 12)})`],
   ];
   return lines.flatMap(([name, value]) => (value === undefined ? [] : `${String(name).padEnd(8)} ${value}`)).join("\n");

@@ -51,7 +51,7 @@ const sent = () => JSON.parse(server?.requests.at(-1)?.body.toString() ?? "");
 describe("usage", () => {
   const commands = [
     ...["serve", "status", "stop", "ls", "plan", "build", "logs", "versions", "promote", "tag", "untag"],
-    ...["exec", "rm", "gc", "doctor"],
+    ...["exec", "checkpoint", "checkpoints", "restore", "fork", "hibernate", "wake", "rm", "gc", "doctor"],
   ];
 
   it("the help names every command, the environment and the exit codes", async () => {
@@ -75,6 +75,11 @@ describe("usage", () => {
     ["an unknown option", ["ls", "--frobnicate"]],
     ["a missing argument", ["logs"]],
     ["a number that is none", ["logs", "agent", "--from", "x"]],
+    ["a checkpoint without a name", ["checkpoint", "sb-1"]],
+    ["a fork of none", ["fork", "sb-1", "--count", "0"]],
+    ["a fork that is to keep and not to keep memory", ["fork", "sb-1", "--full", "--disk-only"]],
+    ["a part of a second", ["wake", "sb-1", "--timeout", "0.5"]],
+    ["a warm pool that is too large", ["build", "a.json", "--name", "a", "--warm-pool", "101"]],
     ["a variable that is none", ["exec", "-e", "X", "sb-1", "--", "true"]],
     ["an engine that does not exist", ["serve", "--engine", "magic"]],
   ])("%s is exit code 2", async (_name, args) => {
@@ -226,22 +231,31 @@ describe("build", () => {
     expect(sent()).toEqual({ name: "agent", image: manifest, ifExists: "version", labels: { team: "red" } });
   });
 
-  it("labels a name that stands for the same image already", async () => {
+  it("keeps sandboxes of it started", async () => {
+    writeFileSync(join(dir, "a.json"), JSON.stringify(manifest));
+    await run(["build", join(dir, "a.json"), "--name", "agent", "--warm-pool", "4"], replies);
+    expect(sent()).toEqual({ name: "agent", image: manifest, warmPool: 4 });
+  });
+
+  it.each([
+    [["--label", "team=red"], { labels: { team: "red" } }],
+    [["--warm-pool", "0"], { warmPool: 0 }],
+  ])("%j changes a name that stands for the same image already", async (options, change) => {
     writeFileSync(join(dir, "a.json"), JSON.stringify(manifest));
     const there = { ...SNAPSHOT, contentHash: hash };
-    const outcome = await run(["build", join(dir, "a.json"), "--name", "agent", "--label", "team=red"], {
+    const outcome = await run(["build", join(dir, "a.json"), "--name", "agent", ...options], {
       "POST /api/snapshots": { status: 409, json: { error: "taken", code: "conflict" } },
       "GET /api/snapshots/agent": { json: there },
       "PATCH /api/snapshots/agent": { json: there },
     });
     expect(outcome.exitCode).toBe(0);
-    expect(sent()).toEqual({ labels: { team: "red" } });
+    expect(sent()).toEqual(change);
   });
 
-  it.each([[["--new-version"]], [["--label", "a=b"]]])("%j needs a name", async (options) => {
+  it.each([[["--new-version"]], [["--label", "a=b"]], [["--warm-pool", "0"]]])("%j needs a name", async (options) => {
     expect(await run(["build", "a.json", ...options])).toMatchObject({
       exitCode: 2,
-      stderr: expect.stringContaining("--name"),
+      stderr: expect.stringContaining(`${options[0]} needs the name`),
     });
   });
 

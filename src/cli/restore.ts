@@ -1,0 +1,28 @@
+import { Command } from "commander";
+import { requireCheckpoint } from "./checkpoint-ref";
+import { formatJson } from "./format-table";
+import { requireServer, type Terminal } from "./terminal";
+
+const HELP = `
+The sandbox keeps its id. All its processes end, and all that it wrote since is lost; those of a full checkpoint go on
+where they were.
+
+Examples:
+  $ pulumi-opencomputer restore sb-1a2b3c4d before-upgrade`;
+
+/** `restore`: puts a sandbox back. */
+export function restoreCommand(terminal: Terminal): Command {
+  return new Command("restore")
+    .description("put a sandbox back to one of its checkpoints")
+    .argument("<sandbox>", "id of a sandbox")
+    .argument("<checkpoint>", "name or id of one of its checkpoints")
+    .option("--json", "print JSON: the sandbox")
+    .addHelpText("after", HELP)
+    .action(async (sandboxId: string, name: string, options: { json?: boolean }) => {
+      const { signal } = terminal;
+      const api = await requireServer(terminal);
+      const checkpoint = await requireCheckpoint(api, { sandboxId, name }, signal);
+      const info = await api.restoreCheckpoint(sandboxId, checkpoint.id, { signal });
+      terminal.print(options.json ? formatJson(info) : `${sandboxId} is back at ${checkpoint.name}`);
+    });
+}
