@@ -17,7 +17,7 @@ export interface PlanContext {
  */
 export interface HandlerContext extends PlanContext {
   /** The server of the resource's `endpoint`. What only our own server offers is used only where its answers show it. */
-  readonly api: Api & Pick<ServerApi, "updateSnapshot">;
+  readonly api: Api & Pick<ServerApi, "updateSnapshot" | "getCheckpoint">;
   /** Where the bytes of a digest are on the machine that runs the program. */
   readonly findBlob: (digest: string) => BlobSource | undefined;
   /** Fires when the operation is cancelled, or when nobody is there any more who waits for it. */

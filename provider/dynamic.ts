@@ -7,8 +7,9 @@
 export const providerText = {
   snapshot: toProviderText("snapshot"),
   sandbox: toProviderText("sandbox"),
+  checkpoint: toProviderText("checkpoint"),
 } as const;
 
-function toProviderText(resource: "snapshot" | "sandbox"): string {
+function toProviderText(resource: "snapshot" | "sandbox" | "checkpoint"): string {
   return `exports.handler = () => require("pulumi-opencomputer/provider").${resource};`;
 }

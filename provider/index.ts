@@ -1,7 +1,8 @@
 /**
  * The door `pulumi-opencomputer/provider`. Pulumi states hold `require("pulumi-opencomputer/provider").snapshot…`:
- * this path, these two names and their methods are a contract for ever.
+ * this path, these names and their methods are a contract for ever.
  */
+import { checkpointHandlers } from "./checkpoint";
 import { toDynamicHost } from "./host";
 import { sandboxHandlers } from "./sandbox";
 import { snapshotHandlers } from "./snapshot";
@@ -11,3 +12,6 @@ export const snapshot = toDynamicHost(snapshotHandlers);
 
 /** Life cycle of the `Sandbox` resource, as Pulumi's dynamic-provider server calls it. */
 export const sandbox = toDynamicHost(sandboxHandlers);
+
+/** Life cycle of the `Checkpoint` resource, as Pulumi's dynamic-provider server calls it. */
+export const checkpoint = toDynamicHost(checkpointHandlers);

@@ -1,10 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { NetworkPolicy, Retention } from "../src/api/records";
-import { isOpenComputerError } from "../src/errors";
-import { type Image, isImage, type ResolvedImage } from "../src/image/image";
-import type { ImageManifest } from "../src/image/image-manifest";
-import { spool } from "./blob-spool";
+import type { Image } from "../src/image/image";
 import { providerText } from "./dynamic";
+import { toSource, toText, toUrn } from "./resource-source";
 
 /** Inputs of a {@link Snapshot}. */
 export interface SnapshotArgs {
@@ -20,6 +18,11 @@ export interface SnapshotArgs {
   labels?: pulumi.Input<Record<string, pulumi.Input<string>>>;
   /** How long superseded versions of an explicit name stay for a rollback. Default: the newest one, for ever. */
   retention?: pulumi.Input<Retention>;
+  /**
+   * How many sandboxes of the current version the server keeps started ahead, 0 to 100, for those who ask for one of the
+   * default size. Each takes memory. Default 0.
+   */
+  warmPool?: pulumi.Input<number>;
   /** Memory of the build sandbox in MiB, 256 to 262,144; not part of the identity. Default: the image's own. */
   builderMemoryMB?: pulumi.Input<number>;
   /** Limit of each build step in seconds. Default: the server's, 1800. */
@@ -105,13 +108,18 @@ export interface SandboxArgs {
   snapshot?: pulumi.Input<string>;
   /** Instead of a snapshot, an image that is built for this sandbox where it is not built yet. */
   image?: pulumi.Input<Image>;
+  /**
+   * Instead of either, a checkpoint, as `checkpoint.id`: what the sandbox that was kept had is there, and what is given here
+   * goes on top. Size in CPUs and network are those of that sandbox.
+   */
+  checkpoint?: pulumi.Input<string>;
   /** Environment variables, over those of the image. Secret Outputs stay secret in the state. */
   envs?: pulumi.Input<Record<string, pulumi.Input<string>>>;
   /** Facts that stay as they are while it lives. */
   metadata?: pulumi.Input<Record<string, pulumi.Input<string>>>;
   /** At most 50, which can change while it lives. Those of `opencomputer:defaultTags` are added. Default: none. */
   tags?: pulumi.Input<Record<string, pulumi.Input<string>>>;
-  /** Idle seconds after which the sandbox is stopped; 0 is never. Default 0. */
+  /** Idle seconds after which the sandbox hibernates, until the next command wakes it; 0 is never. Default 0. */
   timeout?: pulumi.Input<number>;
   /** Memory limit in MiB. Default: the server's, 4096. */
   memoryMB?: pulumi.Input<number>;
@@ -131,7 +139,7 @@ export interface SandboxArgs {
 }
 
 /**
- * A running sandbox, started from a snapshot.
+ * A sandbox, started from a snapshot, an image or a checkpoint.
  *
  * @example
  * const sandbox = new Sandbox("agent", { snapshot: snapshot.ref, timeout: 3600 });
@@ -162,63 +170,5 @@ export class Sandbox extends pulumi.CustomResource {
       },
       pulumi.mergeOptions({ hideDiffs: ["sandboxId", "status"] }, options),
     );
-  }
-}
-
-/**
- * The hidden input: the URN, which Pulumi tells no dynamic provider, and the image's manifest, as one text. Unknown
- * while the image is. A tree of properties would be walked by four processes, and made into promises by this one.
- */
-function toSource(resource: string, urn: pulumi.Input<string>, image: unknown): Record<string, pulumi.Input<unknown>> {
-  // pulumi.output would take an Image for a map of inputs and strip its methods: it is unwrapped by hand.
-  if (!pulumi.Output.isInstance(image)) {
-    const manifest = image instanceof Promise ? image.then((value) => note(resource, value)) : note(resource, image);
-    return { __source: toText({ urn, manifest }) };
-  }
-  const manifest = image.apply((value) => note(resource, value));
-  return {
-    // What check makes of the manifest is as secret as the manifest: Pulumi knows that by the names of inputs.
-    steps: manifest.apply(() => []),
-    files: manifest.apply(() => ({})),
-    __source: toText({ urn, manifest, secret: pulumi.isSecret(manifest) }),
-  };
-}
-
-/** An image that is at hand becomes plain text: each Output costs time, and a program may have hundreds of snapshots. */
-function toText(source: Record<string, unknown>): pulumi.Input<string> {
-  const isPlain = Object.values(source).every(
-    (value) => !pulumi.Output.isInstance(value) && !(value instanceof Promise),
-  );
-  return isPlain ? JSON.stringify(source) : pulumi.output(source).apply((known) => JSON.stringify(known));
-}
-
-/** In a preview nobody reads the files again. */
-function note(resource: string, image: unknown): ImageManifest | Promise<ImageManifest> {
-  const { manifest, findBlob } = resolveImage(resource, image);
-  if (pulumi.runtime.isDryRun()) return manifest;
-  return spool()
-    .note(manifest, findBlob)
-    .then(() => manifest);
-}
-
-/** The URN that the engine will give; without a parent it needs no Output. */
-function toUrn(type: string, name: string, parent: pulumi.Resource | undefined): pulumi.Input<string> {
-  if (parent !== undefined) return pulumi.createUrn(name, type, parent);
-  return `urn:pulumi:${pulumi.getStack()}::${pulumi.getProject()}::${type}::${name}`;
-}
-
-/** A mistake in the program is told as one: without a stack that leads into this package. */
-function resolveImage(resource: string, image: unknown): ResolvedImage {
-  if (!isImage(image)) {
-    const got = image === null ? "null" : typeof image;
-    throw new pulumi.RunError(
-      `${resource}: image must be an Image such as Image.base().aptInstall(["jq"]); got ${got}`,
-    );
-  }
-  try {
-    return image.resolve();
-  } catch (error) {
-    if (isOpenComputerError(error, "invalid_input")) throw new pulumi.RunError(`${resource}: ${error.message}`);
-    throw error;
   }
 }

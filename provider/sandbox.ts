@@ -27,15 +27,15 @@ import { hasContent } from "./snapshot-content";
  *
  * | input | change | why |
  * |---|---|---|
- * | snapshot, image | replace | its disk comes from there |
+ * | snapshot, image, checkpoint | replace | what it is at first comes from there |
  * | envs, metadata, memoryMB, cpuCount, network | replace | the server sets them once, at creation |
  * | endpoint | replace | it runs on another server |
  * | timeout, tags | update | the server sets them anew |
  * | readyCheck | update, nothing runs | it concerns creation |
  * | recreate | update, nothing runs | it concerns what follows the sandbox's end |
  *
- * A sandbox that was stopped, by its timeout or by hand, counts as gone: the next `up` after a refresh makes a new one. With
- * `recreate: "never"` it stays in the state as `stopped`, until that is taken back.
+ * A sandbox that hibernates lives: the next command wakes it. One that was stopped counts as gone: the next `up` after a
+ * refresh makes a new one. With `recreate: "never"` it stays in the state as `stopped`, until that is taken back.
  */
 export const sandboxHandlers = withRecordedAddress({ check, diff, create, read, update, delete: remove });
 
@@ -43,6 +43,7 @@ const { stepTimeoutSeconds: _noBuildHere, ...createFields } = createSandboxField
 const fields = {
   ...createFields,
   snapshot: snapshotRefSchema.optional(),
+  checkpoint: z.string().min(1).optional(),
   tags: labelsSchema.optional(),
   network: networkPolicySchema.optional(),
   readyCheck: readyCheckSchema.optional(),
@@ -52,26 +53,43 @@ const fields = {
 /** What a program may say. */
 export const sandboxInputsSchema = z.strictObject({ ...fields, ...imageInputs }).partial();
 const checkedSchema = z.object({ ...fields, ...imageInputs }).partial({ __manifest: true });
+type Checked = z.infer<typeof checkedSchema>;
 
 /** Inputs that are fixed at creation. */
-const REPLACING = ["snapshot", "contentHash", "envs", "metadata", "memoryMB", "cpuCount", "network", "endpoint"];
+const REPLACING = "snapshot contentHash checkpoint envs metadata memoryMB cpuCount network endpoint".split(" ");
 const UPDATING = ["timeout", "tags", "readyCheck", "recreate"];
 
 function check({ config }: PlanContext, _olds: Properties, news: Properties): CheckResult {
   const merged = withDefaults(news, "tags", config.defaultTags);
   const { known, unknown, failures } = parseInputs(sandboxInputsSchema, merged);
-  if (known === undefined) return { inputs: news, failures };
+  const all = [...failures, ...checkOrigin(news)];
+  if (known === undefined || all.length > 0) return { inputs: news, failures: all };
   const { __manifest: manifest, ...rest } = known;
   const hasImage = manifest !== undefined || "__manifest" in unknown;
-  if (hasImage && news["snapshot"] !== undefined) return { inputs: news, failures: [TWO_DISKS] };
   const image = manifest === undefined ? UNKNOWN_IMAGE : describeImage(manifest);
-  return { inputs: { ...rest, ...unknown, ...(hasImage ? image : {}) }, failures };
+  return { inputs: { ...rest, ...unknown, ...(hasImage ? image : {}) }, failures: [] };
 }
 
-const TWO_DISKS: CheckFailure = {
-  property: "image",
-  reason: "cannot stand beside snapshot: a sandbox starts from one",
-};
+/** What a sandbox starts from, by the names that a program has for it. */
+const ORIGINS = { snapshot: "snapshot", __manifest: "image", checkpoint: "checkpoint" };
+
+function checkOrigin(news: Properties): CheckFailure[] {
+  const given = Object.entries(ORIGINS).filter(([key]) => news[key] !== undefined);
+  const others = given.map(([, title]) => title);
+  const last = others.pop();
+  const fixed = news["checkpoint"] === undefined ? [] : KEPT.filter((key) => news[key] !== undefined);
+  return [
+    ...(last === undefined || others.length === 0 ? [] : [{ property: last, reason: twoOrigins(others) }]),
+    ...fixed.map((property) => ({ property, reason: IS_KEPT })),
+  ];
+}
+
+const twoOrigins = (others: readonly string[]) =>
+  `cannot stand beside ${others.join(" and ")}: a sandbox starts from one`;
+
+/** What a checkpoint brings along and nobody can change. */
+const KEPT = ["cpuCount", "network"];
+const IS_KEPT = "cannot be set beside checkpoint: it is what it was for the sandbox that was kept";
 
 function diff({ log }: PlanContext, olds: Properties, news: Properties): DiffResult {
   const [before, after] = [withDefaultsSaid(olds), withDefaultsSaid(news)];
@@ -94,19 +112,12 @@ function withDefaultsSaid(properties: Properties): Properties {
 }
 
 async function create(context: HandlerContext, inputs: Properties): Promise<CreateResult> {
-  const { api, log, config, findBlob, signal } = context;
-  const { __manifest: manifest, __secret, steps: _s, files: _f, ...rest } = checkedSchema.parse(inputs);
-  const { readyCheck, recreate: _r, endpoint: _e, ...request } = rest;
+  const { api, log, signal } = context;
+  const checked = checkedSchema.parse(inputs);
+  const { readyCheck } = checked;
   const owner = toOwner(context.urn, inputs);
   await killOwned(context, owner);
-  const progress = showBuild(log, { logLevel: config.logLevel, secret: __secret === true });
-  const image = manifest && { manifest, findBlob };
-  const sandbox = await start(
-    context,
-    { ...request, ...(image ? { image } : {}), owner },
-    { onBuildLog: progress.onBuildLog, signal },
-  );
-  progress.summarise();
+  const sandbox = await begin(context, checked, owner);
   try {
     if (readyCheck !== undefined) {
       log.status(`waiting until ready: ${readyCheck.command}`);
@@ -119,6 +130,21 @@ async function create(context: HandlerContext, inputs: Properties): Promise<Crea
     throw error;
   }
   return { id: sandbox.sandboxID, outs: toOutputs(inputs, sandbox) };
+}
+
+/** From the checkpoint, or from the snapshot, the image or the plain base. */
+async function begin(context: HandlerContext, checked: Checked, owner: string): Promise<SandboxInfo> {
+  const { api, log, config, findBlob, signal } = context;
+  const { envs, metadata, timeout, memoryMB, tags, checkpoint, snapshot, cpuCount, network } = checked;
+  const common = { envs, metadata, timeout, memoryMB, tags, owner };
+  if (checkpoint !== undefined) return await api.createSandboxFromCheckpoint(checkpoint, common, { signal });
+  const { __manifest: manifest, __secret: secret = false } = checked;
+  const progress = showBuild(log, { logLevel: config.logLevel, secret });
+  const image = manifest && { image: { manifest, findBlob } };
+  const request = { ...common, snapshot, cpuCount, network, ...image };
+  const sandbox = await start(context, request, { onBuildLog: progress.onBuildLog, signal });
+  progress.summarise();
+  return sandbox;
 }
 
 const CLEAN_UP_TIMEOUT_MS = 10_000;

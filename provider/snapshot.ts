@@ -1,10 +1,16 @@
 import { z } from "zod";
 import type { CreateSnapshotRequest } from "../src/api/contract";
 import type { SnapshotInfo } from "../src/api/records";
-import { labelsSchema, retentionSchema, snapshotNameSchema, stepTimeoutSecondsSchema } from "../src/api/schemas";
+import {
+  labelsSchema,
+  retentionSchema,
+  snapshotNameSchema,
+  stepTimeoutSecondsSchema,
+  warmPoolSchema,
+} from "../src/api/schemas";
 import { isOpenComputerError, OpenComputerError } from "../src/errors";
-import { sha256Hex } from "../src/image/hash";
 import { builderMemorySchema, manifestSchema } from "../src/image/manifest";
+import { toAutoName } from "./auto-name";
 import { explainFailure, showBuild } from "./build-progress";
 import {
   type CheckFailure,
@@ -21,7 +27,9 @@ import { describeImage, explainRebuild, imageInputs, UNKNOWN_IMAGE } from "./ima
 import { parseInputs, withDefaults } from "./inputs";
 import { isSame } from "./is-same";
 import { withRecordedAddress } from "./recorded-address";
+import { isKeptOtherwise, toChange } from "./snapshot-change";
 import { hasContent } from "./snapshot-content";
+import { hasVersions, toOutputs } from "./snapshot-outputs";
 import { isOwnedBy, nextOwner, recordedOwner } from "./snapshot-owner";
 import { toRef } from "./snapshot-result";
 
@@ -34,7 +42,7 @@ import { toRef } from "./snapshot-result";
  * | image, name explicit | update: a new version | built first, then the name moves at once; the old one stays for a rollback |
  * | the same, on a server without versions | replace, deleting first | the name is taken while the old one lives |
  * | name, endpoint | replace | it is another snapshot |
- * | labels, retention | update | the server keeps them with the name |
+ * | labels, retention, warmPool | update, nothing is built | the server keeps them with the name |
  * | stepTimeoutSeconds, buildTimeoutSeconds, builderMemoryMB | update, nothing runs | they concern the next build |
  * | adopt | update, nothing runs | it concerns creation |
  *
@@ -48,6 +56,7 @@ const fields = {
   name: snapshotNameSchema.optional(),
   labels: labelsSchema.optional(),
   retention: retentionSchema.optional(),
+  warmPool: warmPoolSchema.optional(),
   builderMemoryMB: builderMemorySchema.optional(),
   stepTimeoutSeconds: stepTimeoutSecondsSchema.optional(),
   buildTimeoutSeconds: z.int().min(1).max(604_800).optional(),
@@ -85,19 +94,15 @@ function check({ urn, config }: PlanContext, olds: Properties, news: Properties)
 
 const NO_IMAGE: CheckFailure = { property: "image", reason: "is missing: it says what the snapshot contains" };
 
-/**
- * `<logical name>-<7 hex>`. The digits come from URN and content together, so that two stacks with one program do not
- * fight over a name on a shared server. A name that was given stays while the content is the same, even if the URN moves.
- */
+/** Its digits follow URN and content. A name that was given stays while the content is the same, even if the URN moves. */
 function autoName(urn: string, olds: Properties, hash: string): string {
   const kept = olds["name"];
   if (olds["__autoNamed"] === true && olds["contentHash"] === hash && typeof kept === "string") return kept;
-  const logical = (urn.split("::").pop() ?? "").replace(/[^A-Za-z0-9._-]+/g, "-").replace(/^[^A-Za-z0-9]+/, "");
-  return `${(logical || "snapshot").slice(0, 100)}-${sha256Hex(`${urn}\n${hash}`).slice(0, 7)}`;
+  return toAutoName(urn, hash, "snapshot");
 }
 
-/** Inputs whose change leaves the snapshot as it is. */
-const UPDATING = ["labels", "retention", "builderMemoryMB", "stepTimeoutSeconds", "buildTimeoutSeconds", "adopt"];
+/** Inputs whose change leaves the snapshot as it is, beside those that the server keeps with the name. */
+const UPDATING = ["builderMemoryMB", "stepTimeoutSeconds", "buildTimeoutSeconds", "adopt"];
 
 function diff({ log }: PlanContext, olds: Properties, news: Properties): DiffResult {
   const rebuilt = olds["contentHash"] !== news["contentHash"];
@@ -106,7 +111,11 @@ function diff({ log }: PlanContext, olds: Properties, news: Properties): DiffRes
   const inPlace = moved.length === 0 && news["__autoNamed"] === false && hasVersions(olds);
   const replaces = [...(rebuilt && !inPlace ? ["contentHash"] : []), ...moved];
   return {
-    changes: rebuilt || replaces.length > 0 || UPDATING.some((key) => !isSame(olds[key], news[key])),
+    changes:
+      rebuilt ||
+      replaces.length > 0 ||
+      isKeptOtherwise(olds, news) ||
+      UPDATING.some((key) => !isSame(olds[key], news[key])),
     replaces,
     deleteBeforeReplace: replaces.length > 0 && moved.length === 0,
   };
@@ -117,10 +126,12 @@ async function create(context: HandlerContext, inputs: Properties): Promise<Crea
   const existing = await find(context, checked.name);
   const snapshot =
     existing?.status === "ready" ? await adopt(context, checked, existing) : await make(context, checked);
-  const isLost = snapshot.version === undefined && (inputs["labels"] ?? inputs["retention"]) !== undefined;
-  if (isLost) context.log.warn("this server keeps no labels and no retention: they stand in the stack's state only");
+  const isLost = snapshot.version === undefined && isKeptOtherwise({}, inputs);
+  if (isLost) context.log.warn(`this server keeps no ${KEPT_WITH_NAME}: they stand in the stack's state only`);
   return { id: snapshot.id, outs: toOutputs(inputs, snapshot) };
 }
+
+const KEPT_WITH_NAME = "labels, retention and warm pool";
 
 async function make(context: HandlerContext, checked: Checked): Promise<SnapshotInfo> {
   try {
@@ -157,8 +168,7 @@ async function adopt(context: HandlerContext, checked: Checked, existing: Snapsh
   if (!mayTake && !(hasSameContent && isOurs)) throw taken(existing, hasSameContent);
   if (existing.version === undefined) return keepUnclaimed(api, existing);
   await build(context, checked, { ifExists: "version", owner: nextOwner(urn, existing.owner) });
-  const { labels = {}, retention = {} } = checked;
-  return await api.updateSnapshot(checked.name, { labels, retention }, { signal });
+  return await api.updateSnapshot(checked.name, toChange(checked, existing.warmPool), { signal });
 }
 
 /** Snapshots that a create found on a server that keeps no owner: only this process knows that they are in use again. */
@@ -183,9 +193,9 @@ type Naming = Pick<CreateSnapshotRequest, "ifExists" | "owner">;
 
 async function build(context: HandlerContext, checked: Checked, naming: Naming): Promise<SnapshotInfo> {
   const { api, log, config, findBlob, signal } = context;
-  const { name, labels, retention, builderMemoryMB, stepTimeoutSeconds, buildTimeoutSeconds } = checked;
+  const { name, labels, retention, warmPool, builderMemoryMB, stepTimeoutSeconds, buildTimeoutSeconds } = checked;
   const manifest = builderMemoryMB === undefined ? checked.__manifest : { ...checked.__manifest, builderMemoryMB };
-  const options = { labels, retention, stepTimeoutSeconds, buildTimeoutSeconds, ...naming };
+  const options = { labels, retention, warmPool, stepTimeoutSeconds, buildTimeoutSeconds, ...naming };
   const request = { name, image: { manifest, findBlob }, ...options };
   const progress = showBuild(log, { logLevel: config.logLevel, secret: checked.__secret === true });
   try {
@@ -207,16 +217,16 @@ async function read(context: HandlerContext, id: string, outs: Properties): Prom
 async function update(context: HandlerContext, _id: string, olds: Properties, news: Properties): Promise<Properties> {
   const { api, urn, log, signal } = context;
   const checked = checkedSchema.parse(news);
-  const { name, contentHash, labels = {}, retention = {} } = checked;
+  const { name, contentHash } = checked;
   const naming = { ifExists: "version", owner: nextOwner(urn, recordedOwner(olds)) } as const;
   const built = olds["contentHash"] === contentHash ? undefined : await build(context, checked, naming);
   const outs = built === undefined ? { ...visible(news), record: olds["record"] } : toOutputs(news, built);
-  if (isSame(olds["labels"], labels) && isSame(olds["retention"], retention)) return outs;
+  if (!isKeptOtherwise(olds, news)) return outs;
   if (!hasVersions(olds)) {
-    log.warn("labels and retention stand in the stack's state only: the server is not known to keep them");
+    log.warn(`${KEPT_WITH_NAME} stand in the stack's state only: the server is not known to keep them`);
     return outs;
   }
-  const changed = await api.updateSnapshot(name, { labels, retention }, { signal });
+  const changed = await api.updateSnapshot(name, toChange(checked, olds["warmPool"]), { signal });
   return built === undefined ? outs : toOutputs(news, changed);
 }
 
@@ -227,25 +237,4 @@ async function remove(context: HandlerContext, id: string, outs: Properties): Pr
   // Another id is another snapshot; another claim is the replacement's, which found this one and goes on with it.
   if (snapshot?.id !== id || (owner !== undefined && snapshot.owner !== owner)) return;
   await context.api.deleteSnapshot(snapshot.name, { signal: context.signal });
-}
-
-const versionedSchema = z.object({ record: z.object({ version: z.number() }) });
-
-function hasVersions(outs: Properties): boolean {
-  return versionedSchema.safeParse(outs).success;
-}
-
-/** Nothing that moves by itself (lastUsedAt) is an output: it would be drift on every refresh. */
-function toOutputs(inputs: Properties, snapshot: SnapshotInfo): Properties {
-  const { name, checkpointId = null, status, createdAt, version, labels, owner } = snapshot;
-  // A server without versions has a hash of its own, which would make every plan a replacement.
-  const contentHash = version === undefined ? String(inputs["contentHash"]) : snapshot.contentHash;
-  const outs = {
-    ...visible(inputs),
-    contentHash,
-    ref: toRef(name, contentHash),
-    record: { checkpointId, status, createdAt, version, owner },
-  };
-  // Labels that somebody changed by hand are drift; a server that keeps none has no say.
-  return version === undefined || isSame(inputs["labels"], labels) ? outs : { ...outs, labels };
 }

@@ -1,4 +1,5 @@
 /** The door `pulumi-opencomputer`: the image and its Pulumi resources. The SDK is `pulumi-opencomputer/sdk`. */
+export { Checkpoint, type CheckpointArgs } from "../provider/checkpoint-resource";
 export {
   type GetSnapshotArgs,
   getSnapshot,
@@ -16,7 +17,7 @@ export {
   type SnapshotArgs,
   type SnapshotRecord,
 } from "../provider/resources";
-export type { NetworkPolicy, Retention } from "./api/records";
+export type { CheckpointKind, CheckpointRetention, NetworkPolicy, Retention } from "./api/records";
 export { isOpenComputerError, OpenComputerError } from "./errors";
 export { Image } from "./image/image";
 export type { ImageManifest, StartCommandOptions } from "./image/image-manifest";

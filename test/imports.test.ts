@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 
 /** What every host of the resources runs. */
 const HANDLERS =
-  /^provider\/(context|config|inputs|is-same|image-inputs|build-progress|ready-check|rebuild|recorded-address|snapshot-content|snapshot-owner|snapshot-result|snapshot|sandbox)(\.ts)?$/;
+  /^provider\/(context|config|inputs|is-same|auto-name|image-inputs|build-progress|ready-check|rebuild|recorded-address|snapshot(-[a-z]+)?|sandbox|checkpoint(-wait)?)(\.ts)?$/;
 
 /**
  * Data flows one way through the house, and so do imports. Each room names the rooms that it may see; a file under `src`
@@ -32,7 +32,10 @@ const ROOMS: readonly { readonly room: RegExp; readonly sees: readonly RegExp[] 
   },
   { room: /^src\/server\.ts$/, sees: [/^src\/server\//, /^src\/errors$/] },
   { room: /^src\/cli\//, sees: [/^src\//] },
-  { room: /^src\/index\.ts$/, sees: [/^provider\/(resources|functions)$/, /^src\/(api|image)\//, /^src\/errors$/] },
+  {
+    room: /^src\/index\.ts$/,
+    sees: [/^provider\/(resources|checkpoint-resource|functions)$/, /^src\/(api|image)\//, /^src\/errors$/],
+  },
   {
     room: HANDLERS,
     sees: [HANDLERS, /^src\/(api|image)\//, /^src\/errors$/],

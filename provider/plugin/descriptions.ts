@@ -1,20 +1,23 @@
 import type { z } from "zod";
+import type { checkpointInputsSchema } from "../checkpoint";
 import type { sandboxInputsSchema } from "../sandbox";
 import type { snapshotInputsSchema } from "../snapshot";
 
 /** What the plugin's schema says of each property; the compiler names one that is missing. */
-type Texts<T extends z.ZodType> = Readonly<Record<Exclude<keyof z.infer<T>, `__${string}`> | "image", string>>;
+type Texts<T extends z.ZodType> = Readonly<Record<Exclude<keyof z.infer<T>, `__${string}`>, string>>;
+type ImageTexts<T extends z.ZodType> = Texts<T> & { readonly image: string };
 
 const image = "What it contains: a manifest, whose steps may name files and folders of the project.";
 const steps = "One line for each step of the image, and what tells whether it changed.";
 const files = "The files that the image adds, by their place in it, each with the beginning of its digest.";
 const endpoint = "The name of a server of the configuration (`opencomputer:endpoints`). Default: the default one.";
 
-export const SNAPSHOT_INPUTS: Texts<typeof snapshotInputsSchema> = {
+export const SNAPSHOT_INPUTS: ImageTexts<typeof snapshotInputsSchema> = {
   image,
   name: "Unique in the organisation. Default: the logical name and seven digits that follow the content.",
   labels: "At most 50; the stack's `opencomputer:defaultLabels` are below them.",
   retention: "How long versions that are no longer current stay for a rollback.",
+  warmPool: "How many sandboxes of the current version are kept started ahead, 0 to 100. Default: 0.",
   builderMemoryMB:
     "Memory of the machine that builds, in MiB. Not part of the image's identity. Default: the server's.",
   stepTimeoutSeconds: "Limit of each build step in seconds. Default: the server's, 1800.",
@@ -25,13 +28,15 @@ export const SNAPSHOT_INPUTS: Texts<typeof snapshotInputsSchema> = {
   files,
 };
 
-export const SANDBOX_INPUTS: Texts<typeof sandboxInputsSchema> = {
-  image: `${image} Not beside \`snapshot\`.`,
+export const SANDBOX_INPUTS: ImageTexts<typeof sandboxInputsSchema> = {
+  image: `${image} Not beside \`snapshot\` or \`checkpoint\`.`,
   snapshot: "A snapshot's `ref` (follows its content), its name, `name@3` or `name:tag`. Default: the plain base.",
+  checkpoint:
+    "A checkpoint's id: it starts as what was kept. Not beside `cpuCount` and `network`, which are those of the sandbox that was kept.",
   envs: "Environment variables, over those of the image. Secrets stay secret in the state.",
   metadata: "Whatever helps to tell it from others.",
   tags: "At most 50; the stack's `opencomputer:defaultTags` are below them.",
-  timeout: "Idle seconds after which it is stopped; 0 is never. Default: 0.",
+  timeout: "Idle seconds after which it hibernates, until the next command wakes it; 0 is never. Default: 0.",
   memoryMB: "Memory limit in MiB. Default: the server's, 4096.",
   cpuCount: "Limit in CPUs. Default: the server's, 1.",
   network: 'What it reaches: "none", "egress" (default: what the host lets it reach), or `allow` with destinations.',
@@ -43,11 +48,21 @@ export const SANDBOX_INPUTS: Texts<typeof sandboxInputsSchema> = {
   files,
 };
 
+export const CHECKPOINT_INPUTS: Texts<typeof checkpointInputsSchema> = {
+  sandbox: "The sandbox to keep, by its id.",
+  name: "Unique among the checkpoints of its sandbox. Default: the logical name and seven digits.",
+  kind: "`disk_only` (default) keeps files; `full` keeps memory and processes, too, where the server can.",
+  triggers: "Whatever should make a new checkpoint when it changes. Default: nothing does.",
+  retentionPolicy: "What happens where the sandbox has as many checkpoints as it may have. Default: an error.",
+  endpoint,
+};
+
 /** Inputs whose change makes a new resource, whatever else. */
 export const SNAPSHOT_REPLACING: ReadonlySet<string> = new Set(["name", "endpoint"]);
 export const SANDBOX_REPLACING: ReadonlySet<string> = new Set(
-  "snapshot image envs metadata memoryMB cpuCount network endpoint".split(" "),
+  "snapshot image checkpoint envs metadata memoryMB cpuCount network endpoint".split(" "),
 );
+export const CHECKPOINT_REPLACING: ReadonlySet<string> = new Set("sandbox name kind triggers endpoint".split(" "));
 
 /** Outputs beside the inputs. */
 export const SNAPSHOT_OUTPUTS = {
@@ -63,9 +78,15 @@ export const SNAPSHOT_RECORD = {
 export const VERSION = "Which version of the name it is, where the server counts them.";
 export const SANDBOX_OUTPUTS = {
   sandboxId: "What `Sandbox.connect` of the SDK and `pulumi-opencomputer exec` take.",
-  status: "`running`, or `stopped` where it is kept so.",
+  status: "`running`, `hibernated`, or `stopped` where it is kept so.",
   contentHash: "64 hex digits: the identity of the image, where it was started from one.",
 };
+export const CHECKPOINT_OUTPUTS = {
+  checkpointId: "What the `checkpoint` of a sandbox takes.",
+  status: "`ready`.",
+  createdAt: "When it was taken, ISO 8601.",
+};
+export const SIZE_BYTES = "What it takes on disk by itself.";
 export const DESCRIBED_STEP = {
   op: "Its type.",
   summary: "What it does, in one line.",
@@ -119,9 +140,12 @@ export const MEMBERS: Readonly<Record<string, string>> = {
   followSymlinks: "Whether what links lead to is taken where they lead out of the folder. Default: false, an error.",
   kind: "`file`, `link` or `dir`, an empty folder.",
   target: "Where the link leads.",
+  "RetentionPolicy.mode": '"none": an error. "delete_oldest": the oldest one that nothing uses makes way.',
+  maxCount: "How many there may be. Default: the limit, 10 that are full and 100 that are disk_only.",
   keepLast: "How many of them, the newest. Default: 1.",
   ttlSeconds: "Seconds after which one goes that was superseded. Default: never.",
-  command: "A command line for `sh -c`; that of a ready check is repeated until it exits with 0.",
+  command: "A command line for `sh -c`.",
+  "ReadyCheck.command": "Run with `sh -c` as often as it takes.",
   readyCommand: "A command line for `sh -c`, repeated until it exits with 0. Default: ready as soon as it was started.",
   readyTimeoutSeconds: "How long to wait for that, in seconds. Default: 60.",
   timeoutSeconds: "How long to try, in seconds. Default: 60.",

@@ -1,7 +1,7 @@
-import type { Api } from "../../src/api/contract";
-import type { SandboxInfo, SnapshotInfo } from "../../src/api/records";
+import type { CheckpointInfo, SandboxInfo, SnapshotInfo } from "../../src/api/records";
 import { isOpenComputerError } from "../../src/errors";
-import type { Properties, ResourceHandlers } from "../context";
+import { checkpointHandlers } from "../checkpoint";
+import type { HandlerContext, Properties, ResourceHandlers } from "../context";
 import { sandboxHandlers } from "../sandbox";
 import { snapshotHandlers } from "../snapshot";
 
@@ -13,7 +13,7 @@ export interface NativeResource {
   /** Whether an update leaves them as they are. */
   readonly keepsServerOutputs: (olds: Properties, news: Properties) => boolean;
   /** What somebody means who has nothing but an id: its inputs, as a program would write them. Undefined where it is gone. */
-  readonly find: (api: Api, id: string, signal: AbortSignal) => Promise<Found | undefined>;
+  readonly find: (api: HandlerContext["api"], id: string, signal: AbortSignal) => Promise<Found | undefined>;
 }
 
 /** A resource that is there already. */
@@ -42,8 +42,19 @@ export const NATIVE_RESOURCES: Readonly<Record<string, NativeResource>> = {
     find: (api, id, signal) =>
       whereThere(
         () => api.getSandbox(id, { signal }),
-        ({ status }) => status === "running",
+        ({ status }) => status === "running" || status === "hibernated",
         fromSandbox,
+      ),
+  },
+  "opencomputer:index:Checkpoint": {
+    handlers: checkpointHandlers,
+    serverOutputs: ["checkpointId", "sizeBytes", "status", "createdAt"],
+    keepsServerOutputs: () => true,
+    find: (api, id, signal) =>
+      whereThere(
+        () => api.getCheckpoint(id, { signal }),
+        ({ status }) => status === "ready",
+        fromCheckpoint,
       ),
   },
 };
@@ -62,8 +73,12 @@ async function whereThere<T>(
   }
 }
 
-function fromSnapshot({ id, name, manifest, labels, retention }: SnapshotInfo): Found {
-  return { id, inputs: given({ name, image: manifest, labels, retention }) };
+function fromSnapshot({ id, name, manifest, labels, retention, warmPool }: SnapshotInfo): Found {
+  return { id, inputs: given({ name, image: manifest, labels, retention, warmPool: unless(0, warmPool) }) };
+}
+
+function fromCheckpoint({ id, sandboxId, name, kind }: CheckpointInfo): Found {
+  return { id, inputs: given({ sandbox: sandboxId, name, kind: unless("disk_only", kind) }) };
 }
 
 /** The environment is not there: no server tells it, as it may hold secrets. What is the default, a program would not write. */

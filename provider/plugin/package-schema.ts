@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { builderMemorySchema } from "../../src/image/manifest";
 import { stepSchema } from "../../src/image/step";
+import { checkpointInputsSchema } from "../checkpoint";
 import { sandboxInputsSchema } from "../sandbox";
 import { snapshotInputsSchema } from "../snapshot";
 import * as texts from "./descriptions";
@@ -17,6 +18,7 @@ export function createPackageSchema(version: string): PackageSchema {
   const resources = {
     "opencomputer:index:Snapshot": describeSnapshot(types),
     "opencomputer:index:Sandbox": describeSandbox(types),
+    "opencomputer:index:Checkpoint": describeCheckpoint(types),
   };
   const functions = {
     "opencomputer:index:getSnapshot": describeGetSnapshot(types),
@@ -82,11 +84,24 @@ function describeSnapshot(types: SchemaTypes) {
 function describeSandbox(types: SchemaTypes) {
   const inputs = describeInputs(types, sandboxInputsSchema, texts.SANDBOX_INPUTS, texts.SANDBOX_REPLACING);
   return {
-    description: "A running sandbox, started from a snapshot or an image.",
+    description: "A sandbox, started from a snapshot, an image or a checkpoint.",
     inputProperties: inputs,
     requiredInputs: [],
     properties: { ...toOutputs(types, inputs), ...strings(texts.SANDBOX_OUTPUTS) },
     required: ["sandboxId", "status"],
+  };
+}
+
+function describeCheckpoint(types: SchemaTypes) {
+  const own = types.describe(checkpointInputsSchema).properties;
+  const inputs = sayOf(own, texts.CHECKPOINT_INPUTS, texts.CHECKPOINT_REPLACING);
+  const sizeBytes = { type: "integer", description: texts.SIZE_BYTES };
+  return {
+    description: "What a sandbox was at the moment of the update: kept once, started from as often as wanted.",
+    inputProperties: inputs,
+    requiredInputs: ["sandbox"],
+    properties: { ...toldBack(inputs), ...strings(texts.CHECKPOINT_OUTPUTS), sizeBytes },
+    required: ["sandbox", "name", "kind", "sizeBytes", ...Object.keys(texts.CHECKPOINT_OUTPUTS)],
   };
 }
 
@@ -97,19 +112,27 @@ function describeInputs(
   replacing: ReadonlySet<string>,
 ): Properties {
   const { steps: _steps, files: _files, ...own } = types.describe(schema).properties;
-  const entries = Object.entries({ ...types.describe(imageSchema).properties, ...own }).map(([name, property]) => [
+  return sayOf({ ...types.describe(imageSchema).properties, ...own }, said, replacing);
+}
+
+function sayOf(properties: Properties, said: Texts, replacing: ReadonlySet<string>): Properties {
+  const entries = Object.entries(properties).map(([name, property]) => [
     name,
     { ...property, description: said[name], ...(replacing.has(name) ? { willReplaceOnChanges: true } : {}) },
   ]);
   return Object.fromEntries(entries);
 }
 
+function toldBack(inputs: Properties): Properties {
+  const entries = Object.entries(inputs).map(([name, { willReplaceOnChanges: _, ...property }]) => [name, property]);
+  return Object.fromEntries(entries);
+}
+
 /** Inputs are told back, but for the image: its steps and files stand for it. */
 function toOutputs(types: SchemaTypes, { image: _image, ...inputs }: Properties): Properties {
   const step = types.add("DescribedStep", { properties: strings(texts.DESCRIBED_STEP), required: DESCRIBED });
-  const entries = Object.entries(inputs).map(([name, { willReplaceOnChanges: _, ...property }]) => [name, property]);
   return {
-    ...Object.fromEntries(entries),
+    ...toldBack(inputs),
     steps: { type: "array", items: step, description: texts.SNAPSHOT_INPUTS.steps },
     files: { type: "object", additionalProperties: { type: "string" }, description: texts.SNAPSHOT_INPUTS.files },
   };

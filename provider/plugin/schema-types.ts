@@ -53,7 +53,7 @@ const ANY: PropertySpec = { $ref: "pulumi.json#/Any" };
 export class SchemaTypes {
   readonly types: Record<string, ObjectSpec> = {};
 
-  /** @param members what to say of a type's member, by its name */
+  /** @param members what to say of a type's member, by its name, or by `Type.name` where that means something else there */
   constructor(private readonly members: Readonly<Record<string, string>>) {}
 
   /** The properties of an object, and which of them must be there. */
@@ -87,7 +87,8 @@ export class SchemaTypes {
     }
     const entries = Object.entries(json.properties);
     const properties = entries.map(([key, inner]) => {
-      const description = Object.hasOwn(this.members, key) ? { description: this.members[key] } : {};
+      const text = [`${name}.${key}`, key].find((one) => Object.hasOwn(this.members, one));
+      const description = text === undefined ? {} : { description: this.members[text] };
       return [key, { ...this.toProperty(inner, key === "args" ? `${name}Options` : toPascal(key)), ...description }];
     });
     return this.add(name, { properties: Object.fromEntries(properties), required: json.required });

@@ -1,12 +1,20 @@
 import type { HandlerContext } from "../../provider/context";
-import type { BuildOptions, CreateSandboxRequest, CreateSnapshotRequest, SnapshotChange } from "../../src/api/contract";
-import type { ExecRequest, ExecResult, SandboxInfo, SnapshotInfo } from "../../src/api/records";
+import type {
+  BuildOptions,
+  CallOptions,
+  CreateCheckpointRequest,
+  CreateSandboxRequest,
+  CreateSnapshotRequest,
+  ForkRequest,
+  SnapshotChange,
+} from "../../src/api/contract";
+import type { CheckpointInfo, ExecRequest, ExecResult, SandboxInfo, SnapshotInfo } from "../../src/api/records";
 import { OpenComputerError } from "../../src/errors";
 import { contentHash } from "../../src/image/hash";
 
 type HandlerApi = HandlerContext["api"];
 
-/** The part of a server that resource handlers see, kept in two maps. It builds nothing and runs nothing. */
+/** The part of a server that resource handlers see, kept in three maps. It builds nothing and runs nothing. */
 export class MemoryApi
   implements
     Pick<
@@ -22,27 +30,37 @@ export class MemoryApi
       | "setSandboxTimeout"
       | "setSandboxTags"
       | "exec"
+      | "createCheckpoint"
+      | "listCheckpoints"
+      | "deleteCheckpoint"
+      | "createSandboxFromCheckpoint"
     >
 {
   readonly snapshots = new Map<string, SnapshotInfo>();
   readonly sandboxes = new Map<string, SandboxInfo>();
+  /** Those of all sandboxes, by their ids. */
+  readonly checkpoints = new Map<string, CheckpointInfo>();
   readonly calls: string[] = [];
   /** The last request of each kind. */
   lastSnapshot: CreateSnapshotRequest | undefined;
   lastSandbox: CreateSandboxRequest | undefined;
   lastExec: ExecRequest | undefined;
+  lastCheckpoint: CreateCheckpointRequest | undefined;
+  lastFork: ForkRequest | undefined;
   execResult: ExecResult = { exitCode: 0, stdout: "", stderr: "" };
   /** Raised by every call while it is set: a server that is down, or a key that it does not know. */
   failure: OpenComputerError | undefined;
   /** How the next builds end. */
   buildFailure: OpenComputerError | undefined;
+  /** What the next checkpoints become once somebody looks. */
+  checkpointEnd: Pick<CheckpointInfo, "status" | "errorMsg"> = { status: "ready" };
   private count = 0;
 
   /** @param versions false for a server that has one snapshot a name and keeps nothing of ours, as the hosted one */
   constructor(private readonly versions = true) {}
 
   async createSnapshot(request: CreateSnapshotRequest, options?: BuildOptions) {
-    const { name, image, ifExists = "fail", labels = {}, owner } = request;
+    const { name, image, ifExists = "fail", labels = {}, warmPool = 0, owner } = request;
     this.lastSnapshot = request;
     this.note(`createSnapshot ${name} ${ifExists}`);
     const existing = this.snapshots.get(name);
@@ -50,7 +68,8 @@ export class MemoryApi
       throw new OpenComputerError("conflict", `the name ${name} is taken`);
     }
     if (existing?.contentHash === contentHash(image.manifest)) {
-      const known = { ...existing, ...(request.labels ? { labels: request.labels } : {}), ...(owner ? { owner } : {}) };
+      const given = { labels: request.labels, warmPool: request.warmPool, owner };
+      const known = { ...existing, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value)) };
       this.snapshots.set(name, known);
       return known;
     }
@@ -58,7 +77,7 @@ export class MemoryApi
     if (this.buildFailure) throw this.buildFailure;
     options?.onBuildLog?.({ step: 1, type: "run", message: "step 1/1 completed in 2.0 s" });
     const number = ++this.count;
-    const ours = { version: (existing?.version ?? 0) + 1, labels, owner: owner ?? existing?.owner };
+    const ours = { version: (existing?.version ?? 0) + 1, labels, warmPool, owner: owner ?? existing?.owner };
     const snapshot: SnapshotInfo = {
       ...{ id: existing?.id ?? `snapshot-${number}`, name, status: "ready" },
       // The hosted service hashes in its own way.
@@ -127,6 +146,43 @@ export class MemoryApi
     this.lastExec = request;
     this.note(`exec ${id}`);
     return this.execResult;
+  }
+
+  async createCheckpoint(sandboxId: string, request: CreateCheckpointRequest) {
+    const { name, kind = "disk_only", owner } = request;
+    this.lastCheckpoint = request;
+    this.note(`createCheckpoint ${sandboxId} ${name}`);
+    const isTaken = [...this.checkpoints.values()].some((one) => one.sandboxId === sandboxId && one.name === name);
+    if (isTaken) throw new OpenComputerError("conflict", `the name ${name} is taken`);
+    const begun: CheckpointInfo = {
+      ...{ id: `checkpoint-${++this.count}`, sandboxId, name, kind, status: "processing", sizeBytes: 4096 },
+      ...{ createdAt: "2026-01-01T00:00:00.000Z", ...(this.versions && owner ? { owner } : {}) },
+    };
+    this.checkpoints.set(begun.id, begun);
+    return begun;
+  }
+
+  async listCheckpoints(sandboxId: string, options?: CallOptions) {
+    this.note(`listCheckpoints ${sandboxId}`);
+    options?.signal?.throwIfAborted();
+    const found = [...this.checkpoints.values()].filter((one) => one.sandboxId === sandboxId);
+    for (const one of found)
+      if (one.status === "processing") this.checkpoints.set(one.id, { ...one, ...this.checkpointEnd });
+    return found;
+  }
+
+  async deleteCheckpoint(sandboxId: string, id: string) {
+    this.note(`deleteCheckpoint ${sandboxId} ${id}`);
+    this.checkpoints.delete(id);
+  }
+
+  async createSandboxFromCheckpoint(id: string, request: ForkRequest) {
+    this.lastFork = request;
+    this.note(`createSandboxFromCheckpoint ${id}`);
+    const { owner } = request;
+    const sandbox: SandboxInfo = { sandboxID: `sb-${++this.count}`, status: "running", ...(owner ? { owner } : {}) };
+    this.sandboxes.set(sandbox.sandboxID, sandbox);
+    return sandbox;
   }
 
   private note(call: string): void {

@@ -42,6 +42,10 @@ describe("check", () => {
     ["a misspelt input", { snapshot: "data", timeuot: 5 }, "timeuot"],
     ["image beside snapshot", { snapshot: "data", __manifest: image.toJSON() }, "beside snapshot"],
     ["an unknown image beside snapshot", { snapshot: "data", __manifest: UNKNOWN }, "beside snapshot"],
+    ["a checkpoint beside snapshot", { snapshot: UNKNOWN, checkpoint: "c" }, "checkpoint cannot stand beside snapshot"],
+    ["an unknown checkpoint beside image", { checkpoint: UNKNOWN, __manifest: image.toJSON() }, "beside image"],
+    ["CPUs beside a checkpoint", { checkpoint: "c", cpuCount: 1 }, "cpuCount cannot be set beside checkpoint"],
+    ["a network beside a checkpoint", { checkpoint: "c", network: "none" }, "network cannot be set beside checkpoint"],
     ["a network of no kind", { network: { alow: [] } }, "network"],
     ["a ready check without command", { readyCheck: { timeoutSeconds: 5 } }, "readyCheck.command"],
     ["another end", { recreate: "maybe" }, "recreate"],
@@ -50,6 +54,15 @@ describe("check", () => {
   it.each(refused)("refuses %s", (_what, news, said) => {
     const { failures } = check({ ...news, __provider: "text" });
     expect(failures.map(({ property, reason }) => `${property} ${reason}`).join()).toContain(said);
+  });
+
+  it("says all that is wrong at once", () => {
+    const news = { snapshot: "a", checkpoint: "c", __manifest: image.toJSON(), network: "none", timeout: -1 };
+    expect(check(news).failures).toMatchObject([
+      { property: "timeout" },
+      { property: "checkpoint", reason: "cannot stand beside snapshot and image: a sandbox starts from one" },
+      { property: "network" },
+    ]);
   });
 
   it("tells no value of a variable", () => {
@@ -64,6 +77,8 @@ describe("diff", () => {
     ["nothing", {}, [], false],
     ["the snapshot", { snapshot: "data-2" }, ["snapshot"], true],
     ["the image", { contentHash: "b" }, ["contentHash"], true],
+    ["the checkpoint", { checkpoint: "c" }, ["checkpoint"], true],
+    ["an unknown checkpoint", { checkpoint: UNKNOWN }, ["checkpoint"], true],
     ["a variable", { envs: { A: "2" } }, ["envs"], true],
     ["metadata", { metadata: { a: "b" } }, ["metadata"], true],
     ["memory", { memoryMB: 1024 }, ["memoryMB"], true],
@@ -112,6 +127,13 @@ describe("create", () => {
     });
     const owner = expect.stringMatching(/^[0-9a-f]{64}$/);
     expect(api.lastSandbox).toEqual({ ...base, network: "none", tags: { a: "b" }, owner });
+  });
+
+  it("starts from a checkpoint, with what goes on top of it", async () => {
+    const { snapshot: _, ...own } = base;
+    await created({ ...own, checkpoint: "c-1", tags: { a: "b" }, readyCheck: { command: "true" } });
+    expect(api.calls).toEqual(["createSandboxFromCheckpoint c-1", "exec sb-1"]);
+    expect(api.lastFork).toEqual({ ...own, tags: { a: "b" }, owner: expect.stringMatching(/^[0-9a-f]{64}$/) });
   });
 
   it("starts from an image", async () => {
@@ -182,6 +204,17 @@ describe("read, update and delete", () => {
     expect(await sandboxHandlers.read(context, id, outs)).toBeUndefined();
     await sandboxHandlers.delete(context, id, outs);
     expect(api.sandboxes.size).toBe(0);
+  });
+
+  it("keeps one that hibernates, says so, and plans no change", async () => {
+    const { id, outs } = await created();
+    api.sandboxes.set(id, { sandboxID: id, status: "hibernated" });
+    const read = await sandboxHandlers.read(context, id, outs);
+    expect(read).toEqual({ ...outs, status: "hibernated" });
+    expect(sandboxHandlers.diff(context, read ?? {}, base)).toMatchObject({ changes: false });
+    const updated = await sandboxHandlers.update(context, id, read ?? {}, { ...base, timeout: 61 });
+    expect(updated).toMatchObject({ status: "hibernated", timeout: 61 });
+    expect(api.calls.at(-1)).toBe(`setSandboxTimeout ${id} 61`);
   });
 
   const ends: [string | undefined, "onExpiry" | "never", Properties | undefined][] = [

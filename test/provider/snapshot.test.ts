@@ -129,6 +129,8 @@ describe("diff", () => {
     ["labels", fixed2(), fixed2(undefined, { labels: { a: "b" } }), update()],
     ["labels that are none", fixed2(), fixed2(undefined, { labels: {} }), { ...update(), changes: false }],
     ["retention", fixed2(), fixed2(undefined, { retention: { keepLast: 3 } }), update()],
+    ["warm pool", fixed2(), fixed2(undefined, { warmPool: 2 }), update()],
+    ["a warm pool that is none", fixed2(), fixed2(undefined, { warmPool: 0 }), { ...update(), changes: false }],
     ["step timeout", fixed2(), fixed2(undefined, { stepTimeoutSeconds: 60 }), update()],
     ["build timeout", fixed2(), fixed2(undefined, { buildTimeoutSeconds: 60 }), update()],
     ["builder memory", fixed2(), fixed2(undefined, { builderMemoryMB: 8192 }), update()],
@@ -181,7 +183,13 @@ describe("create", () => {
   });
 
   it("sends limits, labels and retention; memory wins over the image's", async () => {
-    const own = { labels: { a: "b" }, retention: { keepLast: 2 }, stepTimeoutSeconds: 60, buildTimeoutSeconds: 600 };
+    const own = {
+      labels: { a: "b" },
+      retention: { keepLast: 2 },
+      warmPool: 3,
+      stepTimeoutSeconds: 60,
+      buildTimeoutSeconds: 600,
+    };
     const news = newsOf(image().builderMemory(2048), { ...own, builderMemoryMB: 8192 });
     await created(checked(news));
     expect(api.lastSnapshot).toMatchObject({ ...own, image: { manifest: { builderMemoryMB: 8192 } } });
@@ -281,6 +289,22 @@ describe("update", () => {
   it("sets labels and retention in place, also to nothing", async () => {
     await updated(fixed(undefined, { labels: { a: "b" } }), fixed(undefined, { retention: { keepLast: 3 } }));
     expect(api.calls).toEqual(['updateSnapshot fixed {"labels":{},"retention":{"keepLast":3}}']);
+  });
+
+  it.each<[string, Properties, Properties, number]>([
+    ["sets it", {}, { warmPool: 2 }, 2],
+    ["takes it back", { warmPool: 2 }, {}, 0],
+  ])("of a warm pool builds nothing and %s", async (_what, before, after, warmPool) => {
+    const { after: outs } = await updated(fixed(undefined, before), fixed(undefined, after));
+    expect(api.calls).toEqual([`updateSnapshot fixed {"labels":{},"retention":{},"warmPool":${warmPool}}`]);
+    expect(outs["warmPool"]).toBe(after["warmPool"]);
+    expect(snapshotHandlers.diff(context, outs, fixed(undefined, after))).toMatchObject({ changes: false });
+  });
+
+  it("takes a warm pool along to the next version", async () => {
+    await updated(fixed(undefined, { warmPool: 2 }), fixed(["polars"], { warmPool: 2 }));
+    expect(api.calls).toEqual(["createSnapshot fixed version"]);
+    expect(api.lastSnapshot).toMatchObject({ warmPool: 2 });
   });
 
   it("runs nothing for what concerns the next build", async () => {

@@ -26,12 +26,15 @@ const SETTINGS: readonly { readonly name: string; readonly compilerOptions: Read
 const PROGRAMS: Readonly<Record<string, string>> = {
   "pulumi-program.ts": `
 import * as pulumi from "@pulumi/pulumi";
-import { Image, type ImageManifest, Sandbox, Snapshot } from "pulumi-opencomputer";
+import { Checkpoint, Image, type ImageManifest, Sandbox, Snapshot } from "pulumi-opencomputer";
 
 const image = Image.base().aptInstall(["jq"]).addFile("/etc/motd", "hi", { mode: 0o640 }).env({ STAGE: "dev" })
   .startCommand("python3 -m http.server", { readyCommand: "curl -sf localhost:8000", readyTimeoutSeconds: 30 });
 const snapshot = new Snapshot("agent", { image });
 const sandbox = new Sandbox("agent", { snapshot: snapshot.name, timeout: 3600 });
+const kept = new Checkpoint("kept", { sandbox: sandbox.id, kind: "full", triggers: [snapshot.contentHash, { at: 1 }] });
+export const copy = new Sandbox("copy", { checkpoint: kept.id });
+export const sizeBytes: pulumi.Output<number> = kept.sizeBytes;
 export const manifest: ImageManifest = image.toJSON();
 export const builtAt = snapshot.record.createdAt;
 export const id: pulumi.Output<string> = sandbox.sandboxId;

@@ -1,5 +1,6 @@
 import { describe, expectTypeOf, it } from "vitest";
 import type { z } from "zod";
+import type * as checkpoints from "../../src/api/checkpoint-schemas";
 import type * as records from "../../src/api/records";
 import type * as schemas from "../../src/api/schemas";
 import type { dirEntrySchema } from "../../src/image/dir-entry";
@@ -33,5 +34,7 @@ describe("types are what the schemas let through", () => {
     expectTypeOf<Checked<typeof schemas.serverInfoSchema>>().toEqualTypeOf<records.ServerInfo>();
     expectTypeOf<Checked<typeof schemas.imagePlanSchema>>().toEqualTypeOf<Flat<records.ImagePlan>>();
     expectTypeOf<Checked<typeof schemas.collectedSchema>>().toEqualTypeOf<records.Collected>();
+    expectTypeOf<Checked<typeof checkpoints.checkpointInfoSchema>>().toEqualTypeOf<records.CheckpointInfo>();
+    expectTypeOf<Checked<typeof checkpoints.hibernationInfoSchema>>().toEqualTypeOf<records.HibernationInfo>();
   });
 });
