@@ -1,12 +1,21 @@
-import { basename } from "node:path";
+import { basename, join } from "node:path";
 import { OpenComputerError } from "../../errors";
 import type { Step } from "../../image/image-manifest";
 import { summariseStep } from "../../image/step";
 import type { Checkpoint, OpenedBlob } from "../engine";
+import type { BuildCache } from "./build-cache";
 import { type ContainerDeps, endContainer, startContainer } from "./container";
+import { DOWNLOADS_INSIDE } from "./host-facts";
 import type { ContainerLimits } from "./oci-spec";
 import { createStepContext } from "./step-container";
-import { isEmptyStep, runStep } from "./steps/run-step";
+import type { StepFlights } from "./step-flights";
+import { downloadsWith, isEmptyStep, runStep } from "./steps/run-step";
+
+/** What builds are made with; one for the whole engine. */
+export interface BuildDeps extends ContainerDeps {
+  readonly flights: StepFlights;
+  readonly cache: BuildCache;
+}
 
 /** One step that is to become one layer. */
 export interface LayerJob {
@@ -15,6 +24,8 @@ export interface LayerJob {
   readonly key: string;
   /** What the steps before it made. */
   readonly below: Checkpoint;
+  /** Whose build it is; see `BuildRequest`. */
+  readonly scope: string;
   /** Where it stands in the image, for messages; counted from 1. */
   readonly place: { readonly number: number; readonly count: number };
   readonly limits: ContainerLimits;
@@ -30,7 +41,7 @@ export interface LayerJob {
  *
  * @throws build_failed, build_cancelled or blob_missing
  */
-export async function buildLayer(deps: ContainerDeps, job: LayerJob): Promise<void> {
+export async function buildLayer(deps: BuildDeps, job: LayerJob): Promise<void> {
   const dir = await deps.layers.begin();
   const limit = AbortSignal.timeout(Math.min(job.timeoutMs, 2 ** 31 - 1));
   const signal = AbortSignal.any([job.signal, limit]);
@@ -47,18 +58,41 @@ export async function buildLayer(deps: ContainerDeps, job: LayerJob): Promise<vo
   }
 }
 
-async function runInContainer(deps: ContainerDeps, job: LayerJob, dir: string, signal: AbortSignal): Promise<void> {
+async function runInContainer(deps: BuildDeps, job: LayerJob, dir: string, signal: AbortSignal): Promise<void> {
   const { below, limits, step } = job;
   const hostname = `build-${basename(dir).slice(2, 10)}`;
-  await startContainer(deps, { dir, layers: below.layers, hostname, limits, network: "egress" }, signal);
+  const downloads = await placeDownloads(deps, job, dir);
+  const binds = downloads ? [downloads.bind] : [];
+  // What is written becomes a layer only after all of it was synced at once.
+  const request = { dir, layers: below.layers, hostname, limits, network: "egress", binds, ignoreSync: true } as const;
+  await startContainer(deps, request, signal);
   try {
-    const context = createStepContext({ deps, dir, job, signal });
+    const context = createStepContext({ deps, dir, job, signal, downloads: downloads ?? NO_DOWNLOADS });
     await orAborted(runStep(step, context), signal);
     // runsc may hold writes back; a killed one would lose them.
     if (deps.runtime.kind === "runsc") await context.ask(["sync"]);
   } finally {
     await endContainer(deps, dir);
+    if (!signal.aborted) await downloads?.keep();
   }
+}
+
+const NO_DOWNLOADS = { wasLent: false, lendArchive: async () => false };
+
+/** Where a step that installs packages downloads to: beside its layer, not in it. */
+async function placeDownloads({ cache }: BuildDeps, { step, scope, below, log }: LayerJob, dir: string) {
+  const user = downloadsWith(step);
+  if (user === null) return null;
+  const place = join(dir, "downloads");
+  const kept = cache.of(scope, below.layers[0] ?? "");
+  const wasLent = await kept.lend(place, user);
+  return {
+    wasLent,
+    bind: { source: place, destination: DOWNLOADS_INSIDE, readonly: false },
+    lendArchive: (name: string, sha256: string) => kept.lendArchive(place, name, sha256),
+    /** A step that passed has passed, whatever becomes of what it downloaded. */
+    keep: () => kept.keep(place).catch((error: Error) => log(`what was downloaded is not kept: ${error.message}`)),
+  };
 }
 
 /** Does not wait for a step that is slow to notice: ending its container ends it. */

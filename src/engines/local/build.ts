@@ -4,8 +4,8 @@ import { stepKeys } from "../../image/hash";
 import type { ImageManifest, Step } from "../../image/image-manifest";
 import { summariseStep } from "../../image/step";
 import type { BuildEvent, BuildPlan, BuildRequest, Checkpoint } from "../engine";
-import { buildLayer, type LayerJob } from "./build-layer";
-import type { ContainerDeps } from "./container";
+import { type BuildDeps, buildLayer, type LayerJob } from "./build-layer";
+import type { LayerStore } from "./layer-store";
 
 /** How layers are stored; part of every step key, because layers stored otherwise cannot stand on these. */
 export const LAYER_FLAVOUR = "overlayfs+100000/1";
@@ -15,7 +15,7 @@ const BUILDER_PIDS = 4096;
 
 /** The keys of a manifest over a base, and how many of them stand already. */
 export async function planBuild(
-  { layers }: ContainerDeps,
+  { layers }: { readonly layers: LayerStore },
   baseDigest: string,
   manifest: ImageManifest,
 ): Promise<BuildPlan> {
@@ -29,7 +29,7 @@ export async function planBuild(
  * Builds an image: each step in a fresh container over the layers before it, each a layer of its own as soon as it
  * passed. Layers are pinned while they are needed, so that no collection takes them away from under a build.
  */
-export async function buildImage(deps: ContainerDeps, baseDigest: string, request: BuildRequest): Promise<Checkpoint> {
+export async function buildImage(deps: BuildDeps, baseDigest: string, request: BuildRequest): Promise<Checkpoint> {
   const { manifest, onLog } = request;
   const count = manifest.steps.length;
   const plan = await planBuild(deps, baseDigest, manifest);
@@ -70,7 +70,7 @@ export function checkpointAfter(steps: readonly Step[], layers: readonly string[
 }
 
 async function passStep(
-  deps: ContainerDeps,
+  deps: BuildDeps,
   request: BuildRequest,
   layers: readonly string[],
   index: number,
@@ -90,9 +90,15 @@ async function passStep(
   }
   log(title);
   const startedAt = performance.now();
-  await buildLayer(deps, { ...jobOf(request, layers, index), step, key, log });
-  log(`step ${number}/${manifest.steps.length} completed in ${secondsSince(startedAt)}`);
-  return "run";
+  const passed = await deps.flights.run(key, {
+    work: () => buildLayer(deps, { ...jobOf(request, layers, index), step, key, log }),
+    isThere: () => deps.layers.has(key),
+    onWait: () => log("another build runs this step; waiting for it"),
+    signal,
+  });
+  const by = passed === "led" ? "" : " by another build";
+  log(`step ${number}/${manifest.steps.length} completed in ${secondsSince(startedAt)}${by}`);
+  return passed === "led" ? "run" : "cached";
 }
 
 function secondsSince(startedAt: number): string {
@@ -104,11 +110,12 @@ function jobOf(
   layers: readonly string[],
   index: number,
 ): Omit<LayerJob, "step" | "key" | "log"> {
-  const { manifest, openBlob, signal, stepTimeoutMs } = request;
+  const { manifest, scope, openBlob, signal, stepTimeoutMs } = request;
   const below = checkpointAfter(manifest.steps.slice(0, index), layers.slice(0, index + 1));
   const memoryBytes = (manifest.builderMemoryMB ?? DEFAULT_BUILDER_MEMORY_MB) * 1024 * 1024;
   return {
     below,
+    scope,
     place: { number: index + 1, count: manifest.steps.length },
     limits: { memoryBytes, cpuCount: cpus().length, pids: BUILDER_PIDS },
     openBlob,

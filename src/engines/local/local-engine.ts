@@ -6,6 +6,8 @@ import { createAbandonedOutput } from "./abandoned-output";
 import { type BaseLayer, ensureBaseLayer } from "./base-layer";
 import { type Binaries, findBinaries, type RuntimeBinary, searchDirs } from "./binaries";
 import { buildImage, planBuild } from "./build";
+import { createBuildCache } from "./build-cache";
+import type { BuildDeps } from "./build-layer";
 import { accountsSwap, removeCgroupRoot } from "./cgroup";
 import { type ContainerDeps, endContainer } from "./container";
 import { type LocalHome, localHome, makeHome } from "./home";
@@ -19,6 +21,7 @@ import { probeOverlay } from "./overlay-probe";
 import { createRuntime } from "./runtime";
 import { createSandboxFiles, type SandboxFiles } from "./sandbox-files";
 import { createSandboxes, type Sandboxes } from "./sandboxes";
+import { createStepFlights } from "./step-flights";
 
 export interface LocalEngineOptions {
   /** Layers and sandboxes live here; on one file system that is not itself an overlay. */
@@ -37,7 +40,7 @@ export interface LocalEngineOptions {
 
 /** All that stands once the engine has started. */
 interface Started {
-  readonly deps: ContainerDeps;
+  readonly deps: BuildDeps;
   readonly base: BaseLayer;
   readonly binary: RuntimeBinary;
   readonly sandboxes: Sandboxes;
@@ -79,7 +82,9 @@ export function createLocalEngine(options: LocalEngineOptions): Engine {
       const { deps, base, sandboxes } = up();
       const { layers } = await sandboxes.inUse();
       const wanted = live.flatMap((checkpoint) => checkpoint.layers);
-      return deps.layers.collect(new Set([base.digest, ...wanted, ...layers]));
+      const downloads = await deps.cache.clear();
+      const collected = await deps.layers.collect(new Set([base.digest, ...wanted, ...layers]));
+      return { layers: collected.layers, sizeBytes: collected.sizeBytes + downloads.sizeBytes };
     },
     async stop() {
       const engine = started;
@@ -118,7 +123,7 @@ async function prepare(
   { cacheDir, hostEnv, base: source }: LocalEngineOptions,
   { onProgress, signal }: StartOptions,
   { home, binaries, networks }: Groundwork,
-): Promise<{ deps: ContainerDeps; forSandboxes: HostFacts; base: BaseLayer }> {
+): Promise<{ deps: BuildDeps; forSandboxes: HostFacts; base: BaseLayer }> {
   const uuidNull = await probeOverlay(home);
   const layers = createLayerStore(home);
   const base = await ensureBaseLayer({ home, layers, source, cacheDir, hostEnv, onProgress, signal });
@@ -126,11 +131,13 @@ async function prepare(
   const { shared, stepFiles } = home;
   const init = binaries.init;
   const { forSteps, forSandboxes } = await gatherHostFacts({ shared, stepFiles, hostEnv, init, baseRoot });
-  const deps: ContainerDeps = {
+  const deps: BuildDeps = {
     home,
     runtime: createRuntime(binaries.runtime, home.runtimes),
     facts: forSteps,
     layers,
+    flights: createStepFlights(),
+    cache: createBuildCache(home.downloads),
     networks,
     pipes: createOutputPipes(home.execs),
     abandoned: createAbandonedOutput(),

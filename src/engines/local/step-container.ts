@@ -12,6 +12,7 @@ interface StepContainer {
   readonly dir: string;
   readonly job: LayerJob;
   readonly signal: AbortSignal;
+  readonly downloads: Pick<StepContext, "wasLent" | "lendArchive">;
 }
 
 /** How many lines of output stand in the error of a failed step. */
@@ -35,7 +36,9 @@ export function createStepContext(container: StepContainer): StepContext {
   const context: StepContext = {
     env: job.below.env,
     workdir: job.below.workdir,
+    signal: container.signal,
     openBlob: job.openBlob,
+    ...container.downloads,
     log: (message) => job.log(message),
     fail,
     async run(command) {

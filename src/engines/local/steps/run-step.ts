@@ -1,8 +1,10 @@
 import { assertNever } from "../../../errors";
 import type { Step } from "../../../image/image-manifest";
+import type { DownloadUser } from "../build-cache";
 import { addDir, addFile } from "./add-files";
+import { installAptPackages } from "./apt-packages";
 import { makeWorkdir, writeEnvironment } from "./environment";
-import { installAptPackages, installPipPackages } from "./packages";
+import { installPipPackages } from "./pip-packages";
 import { runCommands } from "./run-commands";
 import type { StepContext } from "./step-context";
 
@@ -50,4 +52,10 @@ export function isEmptyStep(step: Step): boolean {
     default:
       return assertNever(step);
   }
+}
+
+/** Which package manager downloads in a step; null where none of ours does. */
+export function downloadsWith(step: Step): DownloadUser | null {
+  if (step.type === "apt_install") return "apt";
+  return step.type === "pip_install" ? "pip" : null;
 }

@@ -11,6 +11,15 @@ export interface StepContext {
   run(command: StepCommand): Promise<number>;
   /** Runs a short command of ours and returns what it printed. @throws build_failed where it fails */
   ask(argv: readonly [string, ...string[]], stdin?: Readable): Promise<string>;
+  /** Fires when nobody waits for the step any more. */
+  readonly signal: AbortSignal;
+  /** Whether the step was given what earlier ones downloaded: apt's lists, or pip's responses. */
+  readonly wasLent: boolean;
+  /**
+   * Puts a package that an earlier step downloaded into this one's archives, below `DOWNLOADS_INSIDE`, under this name.
+   * False where there is none of that SHA-256.
+   */
+  lendArchive(name: string, sha256: string): Promise<boolean>;
   /** Opens the bytes of a digest. @throws blob_missing */
   readonly openBlob: (digest: string) => Promise<OpenedBlob>;
   /** Says something in the build log. */

@@ -1,0 +1,187 @@
+import { createHash } from "node:crypto";
+import { constants } from "node:fs";
+import { chown, link, lstat, mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { claimsOf, isRelease, LIST_FILE } from "./apt-lists";
+import { filesBelow, type KeptFile, makePrivateDir, sha256OfFile } from "./kept-files";
+import { UID_SHIFT } from "./oci-spec";
+
+/**
+ * What package managers downloaded in build steps, for the steps after them. A step never sees the cache itself: it is lent
+ * a directory of its own with hard links to what may help it, which belong to the host's root, so that nobody inside can
+ * write to them; when all of its processes have ended, what it downloaded itself is moved here. So steps do not wait for
+ * one another, a step that was killed leaves nothing, and nothing inside chooses a path that the host follows.
+ *
+ * What is lent is checked by whoever uses it: packages lie here by their SHA-256, which is computed again before they are
+ * lent under the hash that apt names; apt's lists have to match their `Release` file, whose signature apt checks; and pip
+ * compares what it has with the hashes of the index. One organisation never sees what another one downloaded.
+ */
+export interface BuildCache {
+  /** What is kept for one organisation on one base. */
+  of(scope: string, baseDigest: string): KeptDownloads;
+  /** Forgets everything. Returns what that freed. */
+  clear(): Promise<{ sizeBytes: number }>;
+}
+
+/** The downloads of one organisation on one base. */
+export interface KeptDownloads {
+  /**
+   * Makes `place` the directory that a step downloads to, with what is kept of apt's lists or of pip's responses. False
+   * where that is nothing.
+   */
+  lend(place: string, user: DownloadUser): Promise<boolean>;
+  /** Puts a package into the `archives` of such a place, while the step runs. False where no such package is kept. */
+  lendArchive(place: string, name: string, sha256: string): Promise<boolean>;
+  /** Keeps what a step downloaded to its place; all of its processes have ended. The oldest go where it is too much. */
+  keep(place: string): Promise<void>;
+}
+
+/** `apt` has `lists` and `archives` in its place, `pip` has `pip`. */
+export type DownloadUser = "apt" | "pip";
+
+/** What is kept of one organisation at most. */
+const DEFAULT_LIMIT_BYTES = 2 * 1024 ** 3;
+
+const ARCHIVE_FILE = /^[^/]+\.deb$/;
+/** Responses by the hash of their address; not `wheels`, which were built here and which nobody vouches for. */
+const PIP_FILE = /^http(-v2)?\/([0-9a-f]\/){5}[0-9a-f]{56}(\.body)?$/;
+
+/** The cache in a directory of the file system that layers are made on. */
+export function createBuildCache(root: string, limitBytes: number = DEFAULT_LIMIT_BYTES): BuildCache {
+  return {
+    of(scope, baseDigest) {
+      const own = join(root, shortHash(scope));
+      const dir = join(own, shortHash(baseDigest));
+      return {
+        lend: (place, user) => lend(dir, place, user),
+        lendArchive: (place, name, sha256) => lendArchive(dir, place, name, sha256),
+        async keep(place) {
+          await keepArchives(dir, join(place, "archives"));
+          await keepNamed(join(dir, "lists"), join(place, "lists"), LIST_FILE);
+          await keepNamed(join(dir, "pip"), join(place, "pip"), PIP_FILE);
+          await evict(own, limitBytes);
+        },
+      };
+    },
+    async clear() {
+      const sizeBytes = totalOf(await filesBelow(root));
+      await rm(root, { recursive: true, force: true });
+      return { sizeBytes };
+    },
+  };
+}
+
+function shortHash(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, 16);
+}
+
+async function lend(dir: string, place: string, user: DownloadUser): Promise<boolean> {
+  // apt makes no `partial` outside of its own places.
+  const inside = user === "apt" ? ["lists", "lists/partial", "archives", "archives/partial"] : ["pip"];
+  for (const name of ["", ...inside]) await makeDir(join(place, name));
+  if (user === "apt") return lendLists(join(dir, "lists"), join(place, "lists"));
+  return lendResponses(join(dir, "pip"), join(place, "pip"));
+}
+
+/** As root inside has its own. */
+async function makeDir(dir: string): Promise<void> {
+  await mkdir(dir);
+  await chown(dir, UID_SHIFT, UID_SHIFT);
+}
+
+async function lendResponses(from: string, to: string): Promise<boolean> {
+  const made = new Set<string>(["."]);
+  const makeDirs = async (dir: string): Promise<void> => {
+    if (made.has(dir)) return;
+    await makeDirs(dirname(dir));
+    await makeDir(join(to, dir));
+    made.add(dir);
+  };
+  let lent = false;
+  for (const { path } of await filesBelow(from)) {
+    await makeDirs(dirname(path));
+    lent = (await linkTo(join(from, path), join(to, path))) || lent;
+  }
+  return lent;
+}
+
+/** The lists that their `Release` file vouches for, and all of these: apt checks their signatures. */
+async function lendLists(from: string, to: string): Promise<boolean> {
+  const names = await readdir(from).catch(() => []);
+  const releases = names.filter(isRelease);
+  for (const name of releases) {
+    await linkTo(join(from, name), join(to, name));
+    await linkTo(join(from, `${name}.gpg`), join(to, `${name}.gpg`));
+    const claims = claimsOf(name, await readFile(join(from, name), "utf8").catch(() => ""));
+    for (const list of names) {
+      const claim = claims.get(list);
+      if (claim === undefined || (await sha256OfFile(join(from, list))) !== claim) continue;
+      await linkTo(join(from, list), join(to, list));
+    }
+  }
+  return releases.length > 0;
+}
+
+async function lendArchive(dir: string, place: string, name: string, sha256: string): Promise<boolean> {
+  if (!ARCHIVE_FILE.test(name) || !/^[0-9a-f]{64}$/.test(sha256)) return false;
+  const file = join(dir, "archives", sha256);
+  const is = await sha256OfFile(file);
+  if (is === null) return false;
+  if (is === sha256) return linkTo(file, join(place, "archives", name));
+  await rm(file, { force: true });
+  return false;
+}
+
+/** False where the one is gone or the other is there. */
+async function linkTo(file: string, target: string): Promise<boolean> {
+  return link(file, target).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function keepArchives(dir: string, from: string): Promise<void> {
+  for (const file of await downloadedTo(from, ARCHIVE_FILE)) {
+    const sha256 = await sha256OfFile(join(from, file.path));
+    if (sha256 !== null) await moveTo(join(from, file.path), join(dir, "archives", sha256));
+  }
+}
+
+async function keepNamed(dir: string, from: string, pattern: RegExp): Promise<void> {
+  for (const file of await downloadedTo(from, pattern)) await moveTo(join(from, file.path), join(dir, file.path));
+}
+
+/** What a step made itself: what it was lent belongs to the host. */
+async function downloadedTo(from: string, pattern: RegExp): Promise<KeptFile[]> {
+  const isDir = (await lstat(from).catch(() => null))?.isDirectory() ?? false;
+  const files = isDir ? await filesBelow(from) : [];
+  return files.filter(({ path, stats }) => pattern.test(path) && stats.uid >= UID_SHIFT && stats.nlink === 1);
+}
+
+/** Under the name of the host's root, so that whoever is lent it can read it and no more. */
+async function moveTo(file: string, target: string): Promise<void> {
+  const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW);
+  try {
+    await handle.chown(0, 0);
+    await handle.chmod(0o644);
+  } finally {
+    await handle.close();
+  }
+  await makePrivateDir(dirname(target));
+  await rename(file, target);
+}
+
+/** A file counts as used when it was kept or lent last: a link is a change of it. */
+async function evict(dir: string, limitBytes: number): Promise<void> {
+  const files = (await filesBelow(dir)).sort((one, other) => one.stats.ctimeMs - other.stats.ctimeMs);
+  let excess = totalOf(files) - limitBytes;
+  for (const { path, stats } of files) {
+    if (excess <= 0) return;
+    await rm(join(dir, path), { force: true });
+    excess -= stats.size;
+  }
+}
+
+function totalOf(files: readonly KeptFile[]): number {
+  return files.reduce((sum, { stats }) => sum + stats.size, 0);
+}
