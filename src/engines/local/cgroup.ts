@@ -43,7 +43,7 @@ export async function accountsSwap(): Promise<boolean> {
 }
 
 /** Where the hierarchies are mounted. */
-async function hierarchies(): Promise<string[]> {
+export async function hierarchies(): Promise<string[]> {
   const lines = (await readFile("/proc/self/mounts", "utf8")).split("\n").map((line) => line.split(" "));
   return lines.flatMap(([, target, type]) => (target && (type === "cgroup" || type === "cgroup2") ? [target] : []));
 }

@@ -2,9 +2,10 @@ import { randomBytes } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { runCommand } from "./command";
+import { diskUsage, syncDir, syncFileSystem } from "./durable";
 import type { LocalHome } from "./home";
 import { UID_SHIFT } from "./oci-spec";
+import { writeRecordFile } from "./record-file";
 
 /**
  * The frozen layers. A layer that is there is whole: it becomes visible by one rename, after everything in it is on
@@ -18,6 +19,10 @@ export interface LayerStore {
   begin(): Promise<string>;
   /** Makes the finished `<dir>/fs` the layer of this key; one that is there already stays. `dir` is gone afterwards. */
   commit(dir: string, key: string): Promise<void>;
+  /** Like {@link commit}, for a `<dir>/fs` that is on disk already and whose size is known: takes no longer for more files. */
+  adopt(dir: string, key: string, sizeBytes: number): Promise<void>;
+  /** What a layer takes on disk; 0 where it is not there. */
+  sizeOf(key: string): Promise<number>;
   /** Throws a directory away. */
   discard(dir: string): Promise<void>;
   /** Keeps layers from being collected until the returned function is called. */
@@ -42,6 +47,8 @@ export function createLayerStore(home: LocalHome): LayerStore {
     pathOf: (key) => `${layerId(key)}/fs`,
     begin: () => beginLayer(home),
     commit: (dir, key) => commitLayer(home, dir, key),
+    adopt: (dir, key, sizeBytes) => adoptLayer(home, dir, key, sizeBytes),
+    sizeOf: async (key) => (await readRecord(dirOf(key)))?.sizeBytes ?? 0,
     discard,
     pin(keys) {
       for (const key of keys) pins.set(key, (pins.get(key) ?? 0) + 1);
@@ -109,7 +116,7 @@ async function commitLayer(home: LocalHome, dir: string, key: string): Promise<v
   }
   const sizeBytes = await diskUsage(join(dir, "fs"));
   await writeFile(join(dir, "layer.json"), JSON.stringify({ key, sizeBytes } satisfies LayerRecord));
-  await runCommand("sync", ["-f", home.layers], { timeoutMs: 600_000 });
+  await syncFileSystem(home.layers);
   try {
     await rename(dir, join(home.layers, layerId(key)));
   } catch (error) {
@@ -121,16 +128,9 @@ async function commitLayer(home: LocalHome, dir: string, key: string): Promise<v
   await syncDir(home.active);
 }
 
-async function diskUsage(dir: string): Promise<number> {
-  const text = await runCommand("du", ["-s", "--block-size=1", dir], { timeoutMs: 600_000 });
-  return Number.parseInt(text, 10);
-}
-
-async function syncDir(dir: string): Promise<void> {
-  const handle = await open(dir, "r");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
+async function adoptLayer(home: LocalHome, dir: string, key: string, sizeBytes: number): Promise<void> {
+  await writeRecordFile(join(dir, "layer.json"), { key, sizeBytes } satisfies LayerRecord);
+  await syncDir(dir);
+  await rename(dir, join(home.layers, layerId(key)));
+  await syncDir(home.layers);
 }

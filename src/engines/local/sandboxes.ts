@@ -1,9 +1,26 @@
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { readdir, rename, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { OpenComputerError } from "../../errors";
-import type { ExecSpec, Execution, SandboxSpec } from "../engine";
-import { type ContainerDeps, endContainer, isRunning, readContainer, startContainer } from "./container";
+import type {
+  Checkpoint,
+  CheckpointKind,
+  EngineSandboxStatus,
+  ExecSpec,
+  Execution,
+  Hibernated,
+  SandboxSpec,
+  TakenCheckpoint,
+} from "../engine";
+import { thaw } from "./checkpoints/freezer";
+import { hibernate, settleSleep, wakeUp } from "./checkpoints/hibernation";
+import { memoryFor } from "./checkpoints/memory-choice";
+import { takeCheckpoint } from "./checkpoints/sandbox-checkpoint";
+import type { SandboxDeps } from "./checkpoints/sandbox-deps";
+import { readSandbox, startOf, writeRunningSandbox, writeSandbox } from "./checkpoints/sandbox-record";
+import { startService } from "./checkpoints/service-start";
+import { Transitions } from "./checkpoints/transitions";
+import { endContainer, isRunning, readContainer, startContainer } from "./container";
 import { execInContainer } from "./container-exec";
 import { assertPlainId } from "./home";
 import { makeUpper } from "./layer-store";
@@ -16,56 +33,83 @@ const SANDBOX_PIDS = 512;
  */
 export interface Sandboxes {
   create(spec: SandboxSpec, signal: AbortSignal): Promise<void>;
-  status(id: string): Promise<"running" | "stopped">;
+  status(id: string): Promise<EngineSandboxStatus>;
   exec(id: string, spec: ExecSpec): Promise<Execution>;
+  checkpoint(id: string, kind: CheckpointKind, signal: AbortSignal): Promise<TakenCheckpoint>;
+  restore(spec: SandboxSpec, signal: AbortSignal): Promise<void>;
+  hibernate(id: string, signal: AbortSignal): Promise<Hibernated>;
+  wake(spec: SandboxSpec, signal: AbortSignal): Promise<void>;
   destroy(id: string): Promise<void>;
-  /** Destroys all sandboxes but these, and these, too, where they do not run or another runtime runs them. */
+  /** Destroys all sandboxes but these, and these, too, where they neither sleep nor run, or another runtime runs them. */
   reconcile(known: ReadonlySet<string>): Promise<void>;
-  /** Layers and network slots that sandboxes stand on. */
-  inUse(): Promise<{ layers: ReadonlySet<string>; slots: ReadonlySet<number> }>;
+  /** What sandboxes stand on: keys of layers and of memory images, network slots. */
+  inUse(): Promise<SandboxHoldings>;
+}
+
+export interface SandboxHoldings {
+  readonly layers: ReadonlySet<string>;
+  readonly memories: ReadonlySet<string>;
+  readonly slots: ReadonlySet<number>;
 }
 
 /** The sandboxes of a home. */
-export function createSandboxes(deps: ContainerDeps): Sandboxes {
+export function createSandboxes(deps: SandboxDeps): Sandboxes {
   const dirOf = (id: string) => join(deps.home.sandboxes, assertPlainId(id));
+  const transitions = new Transitions();
   const burials = new Map<string, Promise<string>>();
   // Whoever comes while one is at it waits for that one.
   const destroy = async (dir: string) => {
-    const burial = burials.get(dir) ?? bury(deps, dir).finally(() => burials.delete(dir));
+    const burial = burials.get(dir) ?? transitions.end(dir, () => bury(deps, dir)).finally(() => burials.delete(dir));
     burials.set(dir, burial);
     await rm(await burial, { recursive: true, force: true });
+  };
+  const makeOrDestroy = async (dir: string, make: () => Promise<void>) => {
+    try {
+      await make();
+    } catch (error) {
+      await destroy(dir);
+      throw error;
+    }
   };
   const all = async () => (await readdir(deps.home.sandboxes)).map((name) => join(deps.home.sandboxes, name));
   return {
     async create(spec, signal) {
       const dir = dirOf(spec.id);
       await assertFree(dir, spec.id);
-      try {
-        await createSandbox(deps, dir, spec, signal);
-      } catch (error) {
-        await destroy(dir);
-        throw error;
-      }
+      await makeOrDestroy(dir, () => createSandbox(deps, dir, spec, signal));
     },
-    status: async (id) => ((await isRunning(dirOf(id))) ? "running" : "stopped"),
+    async status(id) {
+      if ((await readSandbox(dirOf(id)))?.sleep) return "hibernated";
+      return (await isRunning(dirOf(id))) ? "running" : "stopped";
+    },
     async exec(id, spec) {
       const dir = dirOf(id);
       if (await isRunning(dir)) return execInContainer(deps, dir, spec);
       throw new OpenComputerError("gone", `sandbox ${id} is not running; create another`);
     },
+    async checkpoint(id, kind, signal) {
+      const dir = dirOf(id);
+      return transitions.run(dir, signal, (either) => takeCheckpoint(deps, dir, kind, either));
+    },
+    async restore(spec, signal) {
+      const dir = dirOf(spec.id);
+      await makeOrDestroy(dir, () => transitions.run(dir, signal, (either) => restoreSandbox(deps, dir, spec, either)));
+    },
+    async hibernate(id, signal) {
+      const dir = dirOf(id);
+      return transitions.run(dir, signal, (either) => hibernate(deps, dir, either));
+    },
+    async wake(spec, signal) {
+      const dir = dirOf(spec.id);
+      await transitions.run(dir, signal, (either) => wakeSandbox(deps, dir, spec, either));
+    },
     destroy: (id) => destroy(dirOf(id)),
     async reconcile(known) {
       for (const dir of await all()) {
-        const ours = (await readContainer(dir))?.runtime === deps.runtime.kind;
-        if (!known.has(basename(dir)) || !ours || !(await isRunning(dir))) await destroy(dir);
+        if (!known.has(basename(dir)) || !(await isWell(deps, dir))) await destroy(dir);
       }
     },
-    async inUse() {
-      const records = await Promise.all((await all()).map(readContainer));
-      const layers = new Set(records.flatMap((record) => record?.layers ?? []));
-      const slots = new Set(records.flatMap((record) => (record ? [record.slot] : [])));
-      return { layers, slots };
-    },
+    inUse: async () => holdings(await all()),
   };
 }
 
@@ -74,20 +118,76 @@ async function assertFree(dir: string, id: string): Promise<void> {
   throw new OpenComputerError("conflict", `there is a sandbox ${id} already; choose another id`);
 }
 
-async function createSandbox(deps: ContainerDeps, dir: string, spec: SandboxSpec, signal: AbortSignal): Promise<void> {
-  const { id, checkpoint, memoryMB, cpuCount, network = "egress" } = spec;
-  const unpin = deps.layers.pin(checkpoint.layers);
+async function createSandbox(deps: SandboxDeps, dir: string, spec: SandboxSpec, signal: AbortSignal): Promise<void> {
+  const { env, workdir, start, layers } = spec.checkpoint;
+  const unpin = deps.layers.pin(layers);
   try {
-    await assertLayers(deps, checkpoint.layers);
+    await assertLayers(deps, layers);
+    const memory = await memoryFor(deps, spec.checkpoint);
     await makeUpper(dir);
-    const limits = { memoryBytes: memoryMB * 1024 * 1024, cpuCount, pids: SANDBOX_PIDS };
-    await startContainer(deps, { dir, layers: checkpoint.layers, hostname: id, limits, network }, signal);
+    await writeRunningSandbox(dir, { layers: [...layers], env, workdir, ...(start ? { start } : {}) });
+    await startSandbox(deps, dir, spec, { ...spec.checkpoint, memory }, signal);
   } finally {
     unpin();
   }
 }
 
-async function assertLayers({ layers }: ContainerDeps, keys: readonly string[]): Promise<void> {
+/** What a sandbox starts from, its memory as the key of an image that is there. */
+type Origin = Omit<Checkpoint, "memory"> & { readonly memory: string | undefined };
+
+async function startSandbox(
+  deps: SandboxDeps,
+  dir: string,
+  { id, memoryMB, cpuCount, network = "egress" }: SandboxSpec,
+  { layers, env, workdir, start, memory }: Origin,
+  signal: AbortSignal,
+): Promise<void> {
+  const limits = { memoryBytes: memoryMB * 1024 * 1024, cpuCount, pids: SANDBOX_PIDS };
+  const image = memory === undefined ? {} : { memory: deps.memories.dirOf(memory) };
+  const request = { dir, layers, hostname: id, limits, network, machineId: machineId(id), ...image };
+  await startContainer(deps, request, signal);
+  if (!start || memory !== undefined) return;
+  try {
+    await startService((spec) => execInContainer(deps, dir, spec), { env, workdir, start }, signal);
+  } catch (error) {
+    throw signal.aborted ? new OpenComputerError("aborted", "stopped while the start command was running") : error;
+  }
+}
+
+/** 32 hex digits, always the same for a sandbox, and another for every other. */
+function machineId(id: string): string {
+  return createHash("sha256").update(`machine-id ${id}`).digest("hex").slice(0, 32);
+}
+
+async function restoreSandbox(deps: SandboxDeps, dir: string, spec: SandboxSpec, signal: AbortSignal): Promise<void> {
+  const grave = await bury(deps, dir);
+  await createSandbox(deps, dir, spec, signal);
+  await rm(grave, { recursive: true, force: true });
+}
+
+async function wakeSandbox(deps: SandboxDeps, dir: string, spec: SandboxSpec, signal: AbortSignal): Promise<void> {
+  const record = await readSandbox(dir);
+  if (!record?.sleep) {
+    if (await isRunning(dir)) return;
+    throw new OpenComputerError("gone", `sandbox ${spec.id} is stopped and does not sleep; create another`);
+  }
+  const { sleep, layers, env, workdir } = record;
+  const memory = sleep.memory !== undefined && (await deps.memories.isUsable(sleep.memory)) ? sleep.memory : undefined;
+  await writeSandbox(dir, { ...record, sleep: { ...sleep, waking: true } });
+  try {
+    // Once its memory runs, it changes the files that the memory must fit: then there is no way back.
+    const patience = memory === undefined ? signal : new AbortController().signal;
+    await rm(join(dir, "work"), { recursive: true, force: true });
+    await startSandbox(deps, dir, spec, { layers, env, workdir, memory, ...startOf(record) }, patience);
+  } catch (error) {
+    await endContainer(deps, dir);
+    await writeSandbox(dir, record);
+    throw error;
+  }
+  await wakeUp(deps, dir, record);
+}
+
+async function assertLayers({ layers }: SandboxDeps, keys: readonly string[]): Promise<void> {
   const there = await Promise.all(keys.map((key) => layers.has(key)));
   const missing = keys.filter((_, index) => !there[index]);
   if (missing.length === 0 && keys.length > 0) return;
@@ -95,15 +195,39 @@ async function assertLayers({ layers }: ContainerDeps, keys: readonly string[]):
   throw new OpenComputerError("not_found", `${message}; build its image again`, { details: { layers: missing } });
 }
 
+/** Whether a sandbox that the server knows can stay; brings one that sleeps to rest. */
+async function isWell(deps: SandboxDeps, dir: string): Promise<boolean> {
+  const record = await readSandbox(dir);
+  if (record?.sleep) {
+    await settleSleep(deps, dir, record);
+    return true;
+  }
+  await thaw(deps, dir);
+  return (await readContainer(dir))?.runtime === deps.runtime.kind && (await isRunning(dir));
+}
+
 /**
  * Ends a sandbox and returns where what is left of it lies. Deleting takes as long as there are files; what is renamed
  * away first is gone for everybody at once, and its id may come again.
  */
-async function bury(deps: ContainerDeps, dir: string): Promise<string> {
+async function bury(deps: SandboxDeps, dir: string): Promise<string> {
+  await thaw(deps, dir);
   await endContainer(deps, dir);
+  const memory = (await readSandbox(dir))?.sleep?.memory;
+  if (memory !== undefined) await deps.memories.remove(memory);
   const grave = join(deps.home.active, `gone-${basename(dir)}-${randomBytes(4).toString("hex")}`);
   await rename(dir, grave).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "ENOENT") throw error;
   });
   return grave;
+}
+
+async function holdings(dirs: readonly string[]): Promise<SandboxHoldings> {
+  const records = await Promise.all(dirs.map(readSandbox));
+  const containers = await Promise.all(dirs.map(readContainer));
+  return {
+    layers: new Set([...records, ...containers].flatMap((record) => record?.layers ?? [])),
+    memories: new Set(records.flatMap((record) => record?.sleep?.memory ?? [])),
+    slots: new Set(containers.flatMap((record) => (record ? [record.slot] : []))),
+  };
 }

@@ -1,0 +1,104 @@
+import { randomBytes } from "node:crypto";
+import { basename, join } from "node:path";
+import { OpenComputerError } from "../../../errors";
+import type { Hibernated } from "../../engine";
+import { endContainer, isRunning, readContainer } from "../container";
+import { diskUsage, syncFileSystem } from "../durable";
+import { thaw, whileFrozen } from "./freezer";
+import { finishMove } from "./sandbox-checkpoint";
+import type { SandboxDeps } from "./sandbox-deps";
+import { readSandbox, type SandboxRecord, type Sleep, writeRunningSandbox, writeSandbox } from "./sandbox-record";
+
+/**
+ * How a sandbox falls asleep: its memory is kept where the runtime can; then it is written down that it sleeps, and only
+ * then its container ends. So a server that is killed on the way leaves one that runs, or one that {@link settleSleep}
+ * brings to rest.
+ */
+export async function hibernate(deps: SandboxDeps, dir: string, signal: AbortSignal): Promise<Hibernated> {
+  const record = await readSandbox(dir);
+  if (record?.sleep) return toHibernated(record.sleep);
+  if (!record || !(await isRunning(dir))) {
+    throw new OpenComputerError("gone", `sandbox ${basename(dir)} is stopped: there is nothing to hibernate`);
+  }
+  const asleep = { kind: "disk_only", filesBytes: 0, memoryBytes: 0, settled: false, waking: false } as const;
+  const { sleep } =
+    deps.runtime.kind === "runsc"
+      ? await keepMemory(deps, dir, { ...record, sleep: asleep }, signal)
+      : await fallAsleep(dir, { ...record, sleep: asleep });
+  return toHibernated(await settle(deps, dir, { ...record, sleep }));
+}
+
+async function keepMemory(
+  deps: SandboxDeps,
+  dir: string,
+  record: SandboxRecord & { readonly sleep: Sleep },
+  signal: AbortSignal,
+): Promise<{ sleep: Sleep }> {
+  const { memories, runtime } = deps;
+  const image = await memories.begin();
+  try {
+    deps.agents.drop(basename(dir));
+    return await whileFrozen(deps, dir, async () => {
+      await runtime.saveMemory(basename(dir), image, signal);
+      signal.throwIfAborted();
+      const memory = `sleep-${randomBytes(16).toString("hex")}`;
+      const memoryBytes = await memories.commit(image, memory);
+      const asleep = await fallAsleep(dir, {
+        ...record,
+        sleep: { ...record.sleep, kind: "full", memory, memoryBytes },
+      });
+      // What it did from here on would be lost.
+      await endContainer(deps, dir);
+      return asleep;
+    });
+  } catch (error) {
+    throw signal.aborted ? new OpenComputerError("aborted", "stopped before the sandbox was hibernated") : error;
+  } finally {
+    await memories.discard(image);
+  }
+}
+
+async function fallAsleep<T extends SandboxRecord>(dir: string, record: T): Promise<T> {
+  await writeSandbox(dir, record);
+  return record;
+}
+
+/** Ends what is left of its container; whatever takes longer with more files happens here and not at a checkpoint. */
+async function settle(
+  deps: SandboxDeps,
+  dir: string,
+  record: SandboxRecord & { readonly sleep: Sleep },
+): Promise<Sleep> {
+  await endContainer(deps, dir);
+  await syncFileSystem(dir);
+  const sleep: Sleep = { ...record.sleep, settled: true, filesBytes: await diskUsage(join(dir, "fs")) };
+  await writeSandbox(dir, { ...record, sleep });
+  return sleep;
+}
+
+function toHibernated({ kind, filesBytes, memoryBytes }: Sleep): Hibernated {
+  return { kind, sizeBytes: filesBytes + memoryBytes };
+}
+
+/**
+ * Brings a sandbox to rest whose server was killed while it fell asleep, woke up or was checkpointed. One that was about to
+ * wake runs; or its memory is given up, because its files may have gone on without it.
+ */
+export async function settleSleep(deps: SandboxDeps, dir: string, record: SandboxRecord): Promise<void> {
+  if (!record.sleep) return;
+  await thaw(deps, dir);
+  if (record.sleep.waking && (await isRunning(dir)) && (await readContainer(dir))?.runtime === deps.runtime.kind) {
+    return wakeUp(deps, dir, record);
+  }
+  const { memory: _, ...forgetful } = record.sleep;
+  const lost = { ...forgetful, kind: "disk_only", memoryBytes: 0, waking: false } as const;
+  const sleep: Sleep = record.sleep.waking && record.sleep.memory !== undefined ? lost : record.sleep;
+  const settled = sleep === record.sleep && sleep.settled ? sleep : await settle(deps, dir, { ...record, sleep });
+  if (record.moving !== undefined) await finishMove(deps, dir, { ...record, sleep: settled }, record.moving);
+}
+
+/** Writes down that it runs again. Its memory image belongs to nobody then. */
+export async function wakeUp(deps: SandboxDeps, dir: string, record: SandboxRecord): Promise<void> {
+  await writeRunningSandbox(dir, record);
+  if (record.sleep?.memory !== undefined) await deps.memories.remove(record.sleep.memory);
+}

@@ -1,0 +1,96 @@
+import { randomBytes } from "node:crypto";
+import { chmod, mkdir, readdir, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { runCommand } from "../command";
+import { diskUsage, syncDir, syncFileSystem } from "../durable";
+import type { LocalHome } from "../home";
+import { readRecordFile, writeRecordFile } from "../record-file";
+
+/**
+ * Memory and processes of sandboxes, as the runtime wrote them: one directory each. Like a layer, an image that is there
+ * is whole, and it never changes: any number of sandboxes go on from it at once. Only the very runtime that wrote one
+ * reads it.
+ */
+export interface MemoryStore {
+  /** Whether there is an image of this key, whoever wrote it. */
+  has(key: string): Promise<boolean>;
+  /** Whether this runtime can go on from it. */
+  isUsable(key: string): Promise<boolean>;
+  dirOf(key: string): string;
+  /** Makes an empty directory for an image in the making. */
+  begin(): Promise<string>;
+  /** Makes it the image of this key, durably, and returns its size. `dir` is gone afterwards. */
+  commit(dir: string, key: string): Promise<number>;
+  /** Gives an image a second key, without a copy. Returns its size. */
+  share(key: string, as: string): Promise<number>;
+  /** Throws a directory away. */
+  discard(dir: string): Promise<void>;
+  remove(key: string): Promise<void>;
+  /** Removes all images but these; returns what that freed. */
+  collect(keep: ReadonlySet<string>): Promise<number>;
+}
+
+const recordSchema = z.object({ key: z.string(), runtimeVersion: z.string(), sizeBytes: z.number() });
+
+/** The memory images of a home, for a runtime of this version. */
+export function createMemoryStore(home: LocalHome, runtimeVersion: string): MemoryStore {
+  const dirOf = (key: string) => join(home.memory, key);
+  const recordOf = (key: string) => readRecordFile(join(dirOf(key), "image.json"), recordSchema);
+  const discard = (dir: string) => rm(dir, { recursive: true, force: true });
+  const settle = async (dir: string, key: string) => {
+    await rename(dir, dirOf(key));
+    await syncDir(home.memory);
+  };
+  const remove = async (key: string) => {
+    const grave = join(home.active, `gone-${randomBytes(8).toString("hex")}`);
+    await rename(dirOf(key), grave).catch(ignoreMissing);
+    await discard(grave);
+  };
+  return {
+    has: async (key) => (await recordOf(key)) !== null,
+    isUsable: async (key) => (await recordOf(key))?.runtimeVersion === runtimeVersion,
+    dirOf,
+    begin: () => beginImage(home),
+    async commit(dir, key) {
+      const sizeBytes = await diskUsage(dir);
+      await writeRecordFile(join(dir, "image.json"), { key, runtimeVersion, sizeBytes });
+      await syncFileSystem(home.memory);
+      await settle(dir, key);
+      return sizeBytes;
+    },
+    async share(key, as) {
+      const record = await recordOf(key);
+      const dir = await beginImage(home);
+      await runCommand("cp", ["-al", `${dirOf(key)}/.`, dir]);
+      // Replaces the link by a file of its own.
+      await writeRecordFile(join(dir, "image.json"), { ...record, key: as });
+      await syncDir(dir);
+      await settle(dir, as);
+      return record?.sizeBytes ?? 0;
+    },
+    discard,
+    remove,
+    async collect(keep) {
+      let sizeBytes = 0;
+      for (const key of await readdir(home.memory)) {
+        if (keep.has(key)) continue;
+        sizeBytes += (await recordOf(key))?.sizeBytes ?? 0;
+        await remove(key);
+      }
+      return sizeBytes;
+    },
+  };
+}
+
+async function beginImage(home: LocalHome): Promise<string> {
+  const dir = join(home.active, `m-${randomBytes(8).toString("hex")}`);
+  await mkdir(dir);
+  // Memory holds secrets.
+  await chmod(dir, 0o700);
+  return dir;
+}
+
+function ignoreMissing(error: NodeJS.ErrnoException): void {
+  if (error.code !== "ENOENT") throw error;
+}

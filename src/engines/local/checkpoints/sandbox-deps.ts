@@ -1,0 +1,7 @@
+import type { ContainerDeps } from "../container";
+import type { MemoryStore } from "./memory-store";
+
+/** What sandboxes are made of; one for the whole engine. */
+export interface SandboxDeps extends ContainerDeps {
+  readonly memories: MemoryStore;
+}
