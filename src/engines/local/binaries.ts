@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { access, constants } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { OpenComputerError } from "../../errors";
@@ -7,20 +8,14 @@ import type { RuntimeKind } from "./oci-spec";
 /** The programs of the machine that the engine stands on. */
 export interface Binaries {
   readonly runtime: RuntimeBinary;
-  readonly init: InitBinary;
+  /** PID 1 of every container, which runs its commands. */
+  readonly agent: string;
 }
 
 export interface RuntimeBinary {
   readonly kind: RuntimeKind;
   readonly path: string;
   readonly version: string;
-}
-
-/** PID 1 of every container: reaps orphans and does nothing else. */
-export interface InitBinary {
-  readonly path: string;
-  /** Its arguments, so that it waits for ever. */
-  readonly args: readonly string[];
 }
 
 /** Where programs may be: on the host's PATH, in the standard places, then in the cache. */
@@ -45,18 +40,29 @@ const HOW_TO_GET: Record<RuntimeKind, string> = {
   crun: "install it, for example with `apt-get install crun`",
 };
 
+/** The agent that `npm run build` made for machines like this one, also where this runs from the sources. */
+function ownAgent(): string {
+  const fromSources = join(__dirname, "../../../dist");
+  const dist = existsSync(fromSources) ? fromSources : join(__dirname, "../../..");
+  return join(dist, "agent", process.arch, "opencomputer-agent");
+}
+
 /**
- * Finds everything in these directories, the first that has it.
+ * Finds everything in these directories, the first that has it; the agent is part of this package.
  *
  * @throws requirement_missing naming what is missing and how to get it
  */
-export async function findBinaries(wanted: RuntimeKind | "auto", dirs: readonly string[]): Promise<Binaries> {
+export async function findBinaries(
+  wanted: RuntimeKind | "auto",
+  dirs: readonly string[],
+  agent = ownAgent(),
+): Promise<Binaries> {
   for (const [tool, parcel] of Object.entries(HOST_TOOLS)) {
     if (!(await findProgram(tool, dirs))) {
       throw missing(`the program ${tool}`, `install it, for example with \`apt-get install ${parcel}\``);
     }
   }
-  return { runtime: await findRuntime(wanted, dirs), init: await findInit(dirs) };
+  return { runtime: await findRuntime(wanted, dirs), agent: await findAgent(agent) };
 }
 
 async function findRuntime(wanted: RuntimeKind | "auto", dirs: readonly string[]): Promise<RuntimeBinary> {
@@ -74,12 +80,11 @@ async function readVersion(path: string): Promise<string> {
   return firstLine.replace(/^\S+ version:? /, "").trim();
 }
 
-async function findInit(dirs: readonly string[]): Promise<InitBinary> {
-  const catatonit = await findProgram("catatonit", dirs);
-  if (catatonit) return { path: catatonit, args: ["-P"] };
-  const tini = await findProgram("tini-static", dirs);
-  if (tini) return { path: tini, args: ["--", "sleep", "infinity"] };
-  throw missing("catatonit (or tini-static)", "install it, for example with `apt-get install catatonit`");
+async function findAgent(path: string): Promise<string> {
+  if (await isExecutable(path)) return path;
+  const what = `its own agent for ${process.arch}, expected at ${path}`;
+  const howToGet = "run `npm run build` in a clone of the project on such a machine, with a C compiler (`apt-get install gcc libc6-dev`)";
+  throw new OpenComputerError("requirement_missing", `the local engine needs ${what}: ${howToGet}`);
 }
 
 async function findProgram(name: string, dirs: readonly string[]): Promise<string | null> {

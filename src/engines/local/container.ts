@@ -3,7 +3,7 @@ import { basename, join } from "node:path";
 import { z } from "zod";
 import { OpenComputerError } from "../../errors";
 import type { NetworkPolicy } from "../engine";
-import type { AbandonedOutput } from "./abandoned-output";
+import type { Agents } from "./agents";
 import { cgroupsPath, removeCgroups } from "./cgroup";
 import type { LocalHome } from "./home";
 import type { HostFacts } from "./host-facts";
@@ -11,7 +11,6 @@ import type { LayerStore } from "./layer-store";
 import { mountOverlay, unmount } from "./mounts";
 import type { ContainerNetwork, NetworkPool } from "./network";
 import { type BindMount, type ContainerLimits, ociSpec } from "./oci-spec";
-import type { OutputPipes } from "./output-pipes";
 import { endProcess, isAlive, processStart } from "./process-identity";
 import { readRecordFile, writePassingRecord } from "./record-file";
 import type { Runtime } from "./runtime";
@@ -24,8 +23,7 @@ export interface ContainerDeps {
   readonly facts: HostFacts;
   readonly layers: LayerStore;
   readonly networks: NetworkPool;
-  readonly pipes: OutputPipes;
-  readonly abandoned: AbandonedOutput;
+  readonly agents: Agents;
   readonly limitSwap: boolean;
   readonly uuidNull: boolean;
   readonly openFiles: number;
@@ -94,8 +92,7 @@ export async function startContainer(
     });
     await writeFile(join(dir, "config.json"), JSON.stringify(spec));
     signal.throwIfAborted();
-    const { runtime } = deps;
-    const pid = await (request.memory ? runtime.restore(id, dir, request.memory) : runtime.run(id, dir));
+    const pid = await boot(deps, request);
     const start = await processStart(pid);
     if (start === null) throw new OpenComputerError("internal", `container ${id} ended as soon as it started`);
     await writePassingRecord(recordFile(dir), { ...record, process: { pid, start } });
@@ -110,6 +107,15 @@ export async function startContainer(
   }
 }
 
+/** What goes on from memory has lost its agent; the first command gets another. */
+async function boot({ runtime, agents }: ContainerDeps, { dir, memory }: ContainerRequest): Promise<number> {
+  const id = basename(dir);
+  if (memory) return runtime.restore(id, dir, memory);
+  const { pid, agent } = await runtime.run(id, dir);
+  agents.adopt(id, agent);
+  return pid;
+}
+
 /**
  * Ends a container and gives back everything but its directory: processes, runtime state, control groups, mount,
  * network. May be called in any state and again.
@@ -121,6 +127,7 @@ export async function endContainer(deps: ContainerDeps, dir: string): Promise<vo
   const record = await readContainer(dir);
   // A runtime that finds its container running waits a tenth of a second for its end.
   if (record?.process) await endProcess(record.process);
+  deps.agents.drop(id);
   const forget = async () => {
     await deps.runtime.remove(id);
     await removeCgroups(id);

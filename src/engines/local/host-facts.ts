@@ -1,6 +1,5 @@
 import { access, chmod, copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import type { InitBinary } from "./binaries";
 import type { BindMount } from "./oci-spec";
 
 /**
@@ -33,13 +32,17 @@ export interface HostFactsInput {
   /** Directory of what is mounted into build steps only. */
   readonly stepFiles: string;
   readonly hostEnv: Readonly<Record<string, string | undefined>>;
-  readonly init: InitBinary;
+  /** The program that is PID 1 of every container. */
+  readonly agent: string;
   /** Root directory of the base layer. */
   readonly baseRoot: string;
 }
 
 /** Where the shared files are inside. */
 export const INSIDE = "/.oc";
+const AGENT = "opencomputer-agent";
+/** Where the agent is inside. */
+export const AGENT_INSIDE = `${INSIDE}/${AGENT}`;
 /** An empty directory for all but build steps, which find there what package managers downloaded before. */
 export const DOWNLOADS_INSIDE = `${INSIDE}/downloads`;
 /** Always in the base layer, so that a source list of the host has a file to stand in for. */
@@ -60,12 +63,12 @@ const PUBLIC_RESOLVERS = "nameserver 1.1.1.1\nnameserver 8.8.8.8\n";
 export async function gatherHostFacts(input: HostFactsInput): Promise<HostKnowledge> {
   await mkdir(join(input.shared, basename(DOWNLOADS_INSIDE)), { recursive: true, mode: 0o755 });
   await mkdir(input.stepFiles, { recursive: true, mode: 0o700 });
-  await replaceFile(input.init.path, join(input.shared, "init"), 0o755);
+  await replaceFile(input.agent, join(input.shared, AGENT), 0o755);
   const forSteps: HostFacts = {
     env: { ...passedOn(input.hostEnv), ...(await certificates(input)) },
     resolvConf: await resolver(),
     binds: [{ source: input.shared, destination: INSIDE, readonly: true }, ...(await aptSources(input))],
-    init: [`${INSIDE}/init`, ...input.init.args],
+    init: [AGENT_INSIDE, "init"],
   };
   return { forSteps, forSandboxes: await withoutSecrets(forSteps, input) };
 }

@@ -2,7 +2,7 @@ import { readdir, readFile, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { OpenComputerError } from "../../errors";
 import type { Engine, EngineInfo, StartOptions } from "../engine";
-import { createAbandonedOutput } from "./abandoned-output";
+import { createAgents } from "./agents";
 import { type BaseLayer, ensureBaseLayer } from "./base-layer";
 import { type Binaries, findBinaries, type RuntimeBinary, searchDirs } from "./binaries";
 import { buildImage, planBuild } from "./build";
@@ -11,12 +11,11 @@ import type { BuildDeps } from "./build-layer";
 import { accountsSwap, removeCgroupRoot } from "./cgroup";
 import { type ContainerDeps, endContainer } from "./container";
 import { type LocalHome, localHome, makeHome } from "./home";
-import { gatherHostFacts, type HostFacts } from "./host-facts";
+import { AGENT_INSIDE, gatherHostFacts, type HostFacts } from "./host-facts";
 import { createLayerStore } from "./layer-store";
 import { unmountBelow } from "./mounts";
 import { createNetworkPool, type NetworkPool } from "./network";
 import type { RuntimeKind } from "./oci-spec";
-import { createOutputPipes } from "./output-pipes";
 import { probeOverlay } from "./overlay-probe";
 import { createRuntime } from "./runtime";
 import { createSandboxFiles, type SandboxFiles } from "./sandbox-files";
@@ -90,7 +89,7 @@ export function createLocalEngine(options: LocalEngineOptions): Engine {
       const engine = started;
       started = undefined;
       if (!engine) return;
-      engine.deps.abandoned.close();
+      engine.deps.agents.close();
       await leaveHost(engine.deps.home, engine.deps.networks);
     },
   };
@@ -129,18 +128,18 @@ async function prepare(
   const base = await ensureBaseLayer({ home, layers, source, cacheDir, hostEnv, onProgress, signal });
   const baseRoot = join(home.layers, layers.pathOf(base.digest));
   const { shared, stepFiles } = home;
-  const init = binaries.init;
-  const { forSteps, forSandboxes } = await gatherHostFacts({ shared, stepFiles, hostEnv, init, baseRoot });
+  const { agent } = binaries;
+  const { forSteps, forSandboxes } = await gatherHostFacts({ shared, stepFiles, hostEnv, agent, baseRoot });
+  const runtime = createRuntime(binaries.runtime, home.runtimes);
   const deps: BuildDeps = {
     home,
-    runtime: createRuntime(binaries.runtime, home.runtimes),
+    runtime,
     facts: forSteps,
     layers,
     flights: createStepFlights(),
     cache: createBuildCache(home.downloads),
     networks,
-    pipes: createOutputPipes(home.execs),
-    abandoned: createAbandonedOutput(),
+    agents: createAgents((id) => runtime.connect(id, [AGENT_INSIDE, "serve"])),
     limitSwap: await accountsSwap(),
     uuidNull,
     openFiles: await openFilesLimit(),

@@ -1,6 +1,7 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { open, readFile, rm } from "node:fs/promises";
+import type { Socket } from "node:net";
 import { join } from "node:path";
 import { OpenComputerError } from "../../errors";
 import type { RuntimeBinary } from "./binaries";
@@ -11,11 +12,14 @@ import type { RuntimeKind } from "./oci-spec";
 export interface Runtime {
   readonly kind: RuntimeKind;
   readonly path: string;
+  readonly version: string;
   /**
-   * Creates a container from `<bundle>/config.json`, starts it, and returns the host's id of its first process. Not to be
-   * aborted: a runtime that is killed on the way leaves processes that nobody knows of.
+   * Creates a container from `<bundle>/config.json` and starts it. Not to be aborted: a runtime that is killed on the way
+   * leaves processes that nobody knows of.
    */
-  run(id: string, bundle: string): Promise<number>;
+  run(id: string, bundle: string): Promise<StartedContainer>;
+  /** Starts a program beside the others in a container that runs, with a socket of ours as its descriptor 3. */
+  connect(id: string, argv: readonly string[]): Promise<Socket>;
   /** Like {@link run}, but goes on from the memory image in `image`. runsc only. */
   restore(id: string, bundle: string, image: string): Promise<number>;
   /** Stops all processes of a container until {@link resume}. runsc only; for others see {@link createFreezer}. */
@@ -31,27 +35,42 @@ export interface Runtime {
   remove(id: string): Promise<void>;
   /** Ids of all containers that the runtime knows in this home. */
   list(): Promise<string[]>;
-  /** Arguments that run the process described in `file` inside, with file descriptors 3, 4 and 5 handed through. */
-  execArgs(id: string, file: string, pidFile: string): string[];
-  /** Sends a signal to a process group, named as seen inside. Only for runsc, whose processes the host cannot see. */
-  signalGroup(id: string, group: number, signal: number): Promise<void>;
 }
 
-const RUNSC_HAND_OVER = [3, 4, 5].flatMap((fd) => ["--pass-fd", `${fd}:${fd}`]);
+/** A container that has just been started. */
+export interface StartedContainer {
+  /** The host's id of its first process. */
+  readonly pid: number;
+  /** Leads to descriptor 3 of that process. */
+  readonly agent: Socket;
+}
+
+const AGENT_FD = 3;
+const MAX_MESSAGE = 2_000;
 const START_TIMEOUT_MS = 60_000;
+const CONNECT_TIMEOUT_MS = 30_000;
 const SAVE_TIMEOUT_MS = 600_000;
 
 /** A runtime whose state is in `stateDir`, apart from that of all others on the machine. */
 export function createRuntime(binary: RuntimeBinary, stateDir: string): Runtime {
-  const { kind, path } = binary;
+  const { kind, path, version } = binary;
   const flags = [...globalFlags(kind), "--root", join(stateDir, kind)];
   return {
     kind,
     path,
-    run: (id, bundle) => runDetached({ path, flags }, ["run"], id, bundle),
+    version,
+    async run(id, bundle) {
+      const { pid, child } = await runDetached(path, [...flags, "run", ...handOver(kind)], id, bundle);
+      return { pid, agent: child.stdio[AGENT_FD] as Socket };
+    },
     // What is not needed at once is read when it is.
-    restore: (id, bundle, image) =>
-      runDetached({ path, flags }, ["restore", "--background", "--image-path", image], id, bundle),
+    async restore(id, bundle, image) {
+      const argv = [...flags, "restore", "--background", "--image-path", image];
+      const { pid, child } = await runDetached(path, argv, id, bundle);
+      (child.stdio[AGENT_FD] as Socket).destroy();
+      return pid;
+    },
+    connect: (id, argv) => connectInside(path, [...flags, "exec", ...handOver(kind), id, ...argv]),
     async pause(id) {
       await runCommand(path, [...flags, "pause", id]);
     },
@@ -69,13 +88,6 @@ export function createRuntime(binary: RuntimeBinary, stateDir: string): Runtime 
       const text = await runCommand(path, [...flags, "list", "--quiet"]);
       return text.split("\n").filter(Boolean);
     },
-    execArgs(id, file, pidFile) {
-      const handOver = kind === "runsc" ? RUNSC_HAND_OVER : ["--preserve-fds", "3"];
-      return [...flags, "exec", ...handOver, "--pid-file", pidFile, "--process", file, id];
-    },
-    async signalGroup(id, group, signal) {
-      await tryCommand(path, [...flags, "kill", "--pgid", String(group), id, String(signal)]);
-    },
   };
 }
 
@@ -88,30 +100,56 @@ function globalFlags(kind: RuntimeKind): string[] {
   return ["--overlay2=none", "--platform=systrap", "--allow-suid", "--network=sandbox"];
 }
 
+/** Hands our descriptor {@link AGENT_FD} on by the same number, and no other. */
+function handOver(kind: RuntimeKind): string[] {
+  return kind === "runsc" ? ["--pass-fd", `${AGENT_FD}:${AGENT_FD}`] : ["--preserve-fds", "1"];
+}
+
 /**
  * The container inherits the streams of this command and keeps them open: so these must be a file, not pipes, on which
  * we would wait for ever. (And so it is spawned as it is: execa knows no file descriptors for these.)
  */
 async function runDetached(
-  { path, flags }: { path: string; flags: readonly string[] },
+  path: string,
   verb: readonly string[],
   id: string,
   bundle: string,
-): Promise<number> {
+): Promise<{ pid: number; child: ChildProcess }> {
   const pidFile = join(bundle, "pid");
   const log = join(bundle, "start.log");
   const output = await open(log, "w", 0o600);
   try {
-    const argv = [...flags, ...verb, "--detach", "--bundle", bundle, "--pid-file", pidFile, id];
-    const child = spawn(path, argv, { stdio: ["ignore", output.fd, output.fd], env: COMMAND_ENV });
-    // A kill of last resort: a start takes a tenth of a second.
-    const timer = setTimeout(() => child.kill("SIGKILL"), START_TIMEOUT_MS);
-    const [code] = await once(child, "exit").finally(() => clearTimeout(timer));
-    if (code === 0) return Number.parseInt(await readFile(pidFile, "utf8"), 10);
-    const said = (await readFile(log, "utf8")).trim().slice(-2000);
-    throw new OpenComputerError("internal", `cannot start container ${id}: ${said || `exit code ${code}`}`);
+    const argv = [...verb, "--detach", "--bundle", bundle, "--pid-file", pidFile, id];
+    const child = spawn(path, argv, { stdio: ["ignore", output.fd, output.fd, "pipe"], env: COMMAND_ENV });
+    if ((await exitCode(child, START_TIMEOUT_MS)) === 0) {
+      return { pid: Number.parseInt(await readFile(pidFile, "utf8"), 10), child };
+    }
+    child.stdio[AGENT_FD]?.destroy();
+    const said = (await readFile(log, "utf8")).trim().slice(-MAX_MESSAGE);
+    throw new OpenComputerError("internal", `cannot start container ${id}: ${said || "the runtime was killed"}`);
   } finally {
     await output.close();
     await rm(pidFile, { force: true });
   }
+}
+
+async function connectInside(path: string, argv: readonly string[]): Promise<Socket> {
+  const child = spawn(path, argv, { stdio: ["ignore", "ignore", "pipe", "pipe"], env: COMMAND_ENV });
+  let said = "";
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    said = `${said}${text}`.slice(-MAX_MESSAGE);
+  });
+  const code = await exitCode(child, CONNECT_TIMEOUT_MS);
+  child.stderr?.destroy();
+  const socket = child.stdio[AGENT_FD] as Socket;
+  if (code === 0) return socket;
+  socket.destroy();
+  throw new OpenComputerError("internal", `cannot reach the inside of a container: ${said.trim() || `exit code ${code}`}`);
+}
+
+/** Null where it had to be killed: a last resort, because what it does takes a tenth of a second. */
+async function exitCode(child: ChildProcess, limitMs: number): Promise<number | null> {
+  const timer = setTimeout(() => child.kill("SIGKILL"), limitMs);
+  const [code] = await once(child, "exit").finally(() => clearTimeout(timer));
+  return code;
 }

@@ -17,7 +17,7 @@ describe("secrets of the host", () => {
   let dir: string;
   beforeEach(() => {
     dir = mkdtempSync(join(tmpdir(), "oc-facts-"));
-    writeFileSync(join(dir, "init"), "");
+    writeFileSync(join(dir, "agent"), "");
   });
   afterEach(() => rmSync(dir, { recursive: true }));
 
@@ -26,7 +26,7 @@ describe("secrets of the host", () => {
       shared: join(dir, "shared"),
       stepFiles: join(dir, "step-files"),
       hostEnv,
-      init: { path: join(dir, "init"), args: [] },
+      agent: join(dir, "agent"),
       baseRoot: dir,
     });
 

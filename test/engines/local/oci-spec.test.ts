@@ -23,7 +23,7 @@ const spec = (kind: RuntimeKind, limitSwap = true): ContainerSpec => ({
   kind,
   rootfs: "/run/merged/a",
   hostname: "a",
-  init: ["/.oc/init", "-P"],
+  init: ["/.oc/opencomputer-agent", "init"],
   binds: [{ source: "/h/shared", destination: "/.oc", readonly: true }],
   netns: "/proc/7/ns/net",
   userns: "/proc/7/ns/user",

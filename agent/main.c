@@ -1,0 +1,100 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "connection.h"
+#include "drain.h"
+#include "poll-set.h"
+
+/*
+ * The agent inside a container: runs commands for the server, on the socket that it inherits as descriptor 3.
+ *
+ *   init    as PID 1: also reaps orphans, and goes on with that when the server is gone
+ *   serve   beside it, for a server that has no connection: ends when there is nothing left to do
+ *
+ * When the connection ends, commands run on, and what they print is read to nowhere.
+ */
+
+enum { SOCKET = 3 };
+
+static volatile sig_atomic_t has_children_ended;
+
+static void on_child(int signal) {
+    (void)signal;
+    has_children_ended = 1;
+}
+
+/* Whoever may write to our streams or trace us could speak for us. */
+static void keep_to_ourselves(void) {
+    prctl(PR_SET_DUMPABLE, 0);
+    int null = open("/dev/null", O_RDWR);
+    for (int fd = 0; fd < 3; fd++) dup2(null, fd);
+    if (null > 2) close(null);
+    fcntl(SOCKET, F_SETFD, FD_CLOEXEC);
+    umask(022);
+    if (chdir("/") < 0) _exit(1);
+}
+
+/* Children get their usual signals; we only hear of children that end, and only while we wait. */
+static sigset_t prepare_signals(void) {
+    sigset_t block, waiting;
+    sigemptyset(&waiting);
+    sigemptyset(&block);
+    sigaddset(&block, SIGCHLD);
+    sigprocmask(SIG_SETMASK, &block, NULL);
+    for (int number = 1; number < NSIG; number++) {
+        if (number != SIGKILL && number != SIGSTOP) signal(number, SIG_DFL);
+    }
+    signal(SIGPIPE, SIG_IGN);
+    struct sigaction action = {.sa_handler = on_child, .sa_flags = SA_RESTART};
+    sigaction(SIGCHLD, &action, NULL);
+    return waiting;
+}
+
+static void reap(void) {
+    has_children_ended = 0;
+    int status;
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) command_ended(pid, status);
+}
+
+static void work(bool for_ever) {
+    sigset_t mask = prepare_signals();
+    connection_open(SOCKET);
+    while (for_ever || connection_fd() >= 0 || !drain_is_empty()) {
+        poll_begin();
+        int place = poll_add(connection_fd(), connection_is_behind() ? POLLIN | POLLOUT : POLLIN);
+        command_poll();
+        drain_poll();
+        poll_wait(&mask);
+        if (has_children_ended) reap();
+        if (poll_has(place)) connection_receive(command_handle);
+        if (connection_fd() >= 0) command_advance();
+        connection_flush();
+        if (connection_fd() < 0) command_abandon();
+        drain_read();
+    }
+}
+
+int main(int argc, char **argv) {
+    const char *mode = argc == 2 ? argv[1] : "";
+    bool is_init = strcmp(mode, "init") == 0;
+    if (!is_init && strcmp(mode, "serve") != 0) {
+        dprintf(STDERR_FILENO, "usage: opencomputer-agent init|serve, with a socket as descriptor 3\n");
+        return 2;
+    }
+    /* Who started us is done at once, and PID 1 takes care of our end. */
+    if (!is_init && fork() != 0) return 0;
+    if (!is_init) setsid();
+    keep_to_ourselves();
+    work(is_init);
+    return 0;
+}
