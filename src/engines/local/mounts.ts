@@ -1,48 +1,71 @@
 import { readFile } from "node:fs/promises";
 import { OpenComputerError } from "../../errors";
-import { runCommand } from "./command";
+import type { Hand } from "./hand";
 
 /** Overlay mounts: frozen layers below, one writable directory on top. */
+
+/** What the kernel knows about overlays; see overlay-probe.ts. */
+export interface OverlayFlavour {
+  /** Keeps the kernel from writing an identity of its own into the upper directory; kernels before 6.6 know it not. */
+  readonly uuidNull: boolean;
+  /** Takes each layer as an option of its own: from 6.8 on. Before, all of them have to fit one page. */
+  readonly byOption: boolean;
+}
 
 export interface OverlayOptions {
   /** Directories of the layers, lowest first, relative to the directory the mount is made in. */
   readonly lowers: readonly string[];
   readonly upper: string;
   readonly work: string;
-  /** Keeps the kernel from writing an identity of its own into the upper directory; kernels before 6.6 know it not. */
-  readonly uuidNull: boolean;
+  readonly flavour: OverlayFlavour;
 }
 
+/** The kernel's own limit. */
+const MAX_LOWERS = 500;
 /** mount(2) takes one page of options and cuts off the rest in silence; the kernel itself needs some of it. */
-const MAX_OPTIONS_BYTES = 4096 - 512;
+const MAX_PAGE_BYTES = 4096 - 512;
+/** The longest value of an option that is handed over on its own. */
+const MAX_VALUE_BYTES = 255;
+
+type Option = readonly [name: string, value: string];
 
 /**
- * The option string of an overlay mount. Nothing in a layer may redirect a look-up elsewhere, so that a layer means the
- * same on every stack.
+ * The words that ask for an overlay mount, after its target and directory. Nothing in a layer may redirect a look-up
+ * elsewhere, so that a layer means the same on every stack.
  *
  * @throws unsupported where the stack is too deep for one mount
  */
-export function overlayOptions({ lowers, upper, work, uuidNull }: OverlayOptions): string {
-  const options = [
-    // The kernel wants the highest first.
-    `lowerdir=${[...lowers].reverse().join(":")}`,
-    `upperdir=${upper}`,
-    `workdir=${work}`,
-    "redirect_dir=nofollow",
-    "metacopy=off",
-    "index=off",
-    ...(uuidNull ? ["uuid=null"] : []),
-  ].join(",");
-  if (Buffer.byteLength(options) < MAX_OPTIONS_BYTES) return options;
-  const advice = `at most ${MAX_OPTIONS_BYTES} bytes of mount options fit; join some steps, or use a shorter home path`;
-  throw new OpenComputerError("unsupported", `an image of ${lowers.length} layers is too deep to mount: ${advice}`);
+export function overlayRequest({ lowers, upper, work, flavour }: OverlayOptions): readonly [verb: string, ...string[]] {
+  // The kernel wants the highest first.
+  const highestFirst = [...lowers].reverse();
+  const others: readonly Option[] = [
+    ["upperdir", upper],
+    ["workdir", work],
+    ["redirect_dir", "nofollow"],
+    ["metacopy", "off"],
+    ["index", "off"],
+    ...(flavour.uuidNull ? ([["uuid", "null"]] as const) : []),
+  ];
+  if (lowers.length > MAX_LOWERS) throw tooDeep(lowers.length, `the kernel takes at most ${MAX_LOWERS}`);
+  if (flavour.byOption && others.every(([, value]) => Buffer.byteLength(value) <= MAX_VALUE_BYTES)) {
+    return ["mount", ...highestFirst.flatMap((lower) => ["lowerdir+", lower]), ...others.flat()];
+  }
+  const page = [`lowerdir=${highestFirst.join(":")}`, ...others.map((option) => option.join("="))].join(",");
+  if (Buffer.byteLength(page) < MAX_PAGE_BYTES) return ["mount-page", page];
+  throw tooDeep(lowers.length, `at most ${MAX_PAGE_BYTES} bytes of mount options fit; use a shorter home path`);
+}
+
+function tooDeep(count: number, why: string): OpenComputerError {
+  return new OpenComputerError(
+    "unsupported",
+    `an image of ${count} layers is too deep to mount: ${why}, or join steps`,
+  );
 }
 
 /** Mounts an overlay at `target`, with relative lower directories looked up in `cwd`. */
-export async function mountOverlay(target: string, cwd: string, options: OverlayOptions): Promise<void> {
-  const argv = ["-t", "overlay", "overlay", "-o", overlayOptions(options), target];
-  // mount(8) from 2.39 on hands each option over on its own, and the kernel takes at most 255 bytes of that.
-  await runCommand("mount", argv, { cwd, env: { LIBMOUNT_FORCE_MOUNT2: "always" } });
+export async function mountOverlay(hand: Hand, target: string, cwd: string, options: OverlayOptions): Promise<void> {
+  const [verb, ...words] = overlayRequest(options);
+  await hand.do(verb, target, cwd, ...words);
 }
 
 /**
@@ -50,14 +73,14 @@ export async function mountOverlay(target: string, cwd: string, options: Overlay
  *
  * @throws internal where something still uses it
  */
-export async function unmount(target: string): Promise<void> {
-  if ((await mountPoints()).includes(target)) await runCommand("umount", [target]);
+export async function unmount(hand: Hand, target: string): Promise<void> {
+  await hand.do("unmount", target);
 }
 
 /** Unmounts everything below a directory, the deepest first. */
-export async function unmountBelow(dir: string): Promise<void> {
+export async function unmountBelow(hand: Hand, dir: string): Promise<void> {
   const below = (await mountPoints()).filter((target) => target.startsWith(`${dir}/`));
-  for (const target of below.reverse()) await runCommand("umount", [target]);
+  for (const target of below.reverse()) await unmount(hand, target);
 }
 
 /** All mount points of this mount namespace. */

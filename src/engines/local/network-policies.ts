@@ -2,8 +2,8 @@ import { join } from "node:path";
 import { z } from "zod";
 import type { NetworkPolicy } from "../engine";
 import { type AllowList, toAllowList } from "./allow-list";
-import { runCommand } from "./command";
 import { HOST_ADDRESS, LINK_PREFIX, SLOTS_DIR } from "./firewall";
+import type { Hand } from "./hand";
 import { createNameServer } from "./name-server";
 import { admitNamed, confine, NAMED_SECONDS, unconfine } from "./network-reach";
 import { type SlotClaim, slotAddresses } from "./network-slots";
@@ -34,7 +34,7 @@ export interface NetworkPolicies {
 const recordSchema = z.object({ slot: z.int(), claim: z.string(), allow: z.array(z.string()) });
 
 /** @param resolvers see {@link createNameServer} */
-export function createNetworkPolicies(resolvers?: readonly string[]): NetworkPolicies {
+export function createNetworkPolicies(hand: Hand, resolvers?: readonly string[]): NetworkPolicies {
   const names = createNameServer(resolvers);
   const hold = async (claim: SlotClaim, list: AllowList) => {
     await confine(claim, list.blocks, await names.port());
@@ -45,7 +45,7 @@ export function createNetworkPolicies(resolvers?: readonly string[]): NetworkPol
       const address = slotAddresses(slot).inside;
       if (policy === "egress") return { address, resolvConf: null };
       if (policy === "none") {
-        await runCommand("ip", ["link", "del", `${LINK_PREFIX}${slot}`]);
+        await hand.do("remove-link", `${LINK_PREFIX}${slot}`);
         return { address: LOOPBACK, resolvConf: NO_RESOLVER };
       }
       const list = toAllowList(policy.allow);

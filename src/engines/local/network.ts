@@ -1,18 +1,16 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { readFile, writeFile } from "node:fs/promises";
+import { access, readFile } from "node:fs/promises";
 import { OpenComputerError } from "../../errors";
 import type { NetworkPolicy } from "../engine";
-import { runCommand, tryCommand } from "./command";
 import { LINK_PREFIX, lowerHostNetwork, raiseHostNetwork } from "./firewall";
+import type { Hand } from "./hand";
 import { createNetworkPolicies, type NetworkPolicies } from "./network-policies";
 import { claimSlot, endClaim, freeSlot, ownedSlots, type SlotClaim, slotAddresses } from "./network-slots";
 import { UID_RANGE, UID_SHIFT } from "./oci-spec";
 
 /**
  * The network of one container, ready before the container is: a user namespace and in it a network namespace with one
- * end of a veth pair. A waiting process holds both until the container's own processes do; when the last of them is
- * gone, the kernel removes the namespaces and the link, whatever became of us.
+ * end of a veth pair. A waiting process holds both until the container's own processes do, and ends with this server; when
+ * the last of them is gone, the kernel removes the namespaces and the link.
  */
 export interface ContainerNetwork extends SlotClaim {
   readonly netns: string;
@@ -40,15 +38,21 @@ const READY_NETWORKS = 2;
 /** Making the next one waits until the container that took the last has started: they would slow each other down. */
 const REFILL_DELAY_MS = 150;
 
+interface PoolDeps {
+  readonly home: string;
+  readonly hand: Hand;
+}
+
 /**
  * A pool for the server of this home.
  *
  * @param resolvers name servers that allowed names are looked up with; default the host's
  */
-export function createNetworkPool(home: string, resolvers?: readonly string[]): NetworkPool {
-  const stock = createStock(home);
-  const policies = createNetworkPolicies(resolvers);
-  const giveBack = (network: SlotClaim) => endNetwork(network, policies);
+export function createNetworkPool(home: string, hand: Hand, resolvers?: readonly string[]): NetworkPool {
+  const stock = createStock({ home, hand });
+  const policies = createNetworkPolicies(hand, resolvers);
+  const giveBack = (network: SlotClaim) => endNetwork(hand, network, policies);
+  let anchor: SlotClaim | undefined;
   return {
     async take(policy) {
       const network = await stock.take();
@@ -62,15 +66,19 @@ export function createNetworkPool(home: string, resolvers?: readonly string[]): 
     },
     give: giveBack,
     async reclaim(inUse) {
+      // As long as a slot is taken, no server lowers what raising makes: so it need not be looked at again.
+      anchor = await claimSlot(home);
       await raiseHostNetwork();
       for (const slot of await ownedSlots(home)) {
-        await (inUse.has(slot) ? policies.renew(slot) : removeNetwork(slot, policies));
+        if (slot === anchor.slot) continue;
+        await (inUse.has(slot) ? policies.renew(slot) : removeNetwork(hand, slot, policies));
       }
       await stock.fill();
     },
     async close() {
       await stock.close();
       await policies.close();
+      if (anchor && (await endClaim(anchor))) await freeSlot(anchor.slot);
       await lowerHostNetwork();
     },
   };
@@ -80,22 +88,30 @@ export function createNetworkPool(home: string, resolvers?: readonly string[]): 
 type ReadyNetwork = Omit<ContainerNetwork, "address" | "resolvConf">;
 
 /** Networks that were made ahead. */
-function createStock(home: string) {
+function createStock(deps: PoolDeps) {
   const ready: Promise<ReadyNetwork>[] = [];
   let closed = false;
   const refill = () => {
     while (!closed && ready.length < READY_NETWORKS) {
-      const network = makeNetwork(home);
+      const network = makeNetwork(deps);
       // Whoever takes it tries once more; until then it must not count as unhandled.
       network.catch(() => undefined);
       ready.push(network);
     }
   };
+  const giveUp = async (network: ReadyNetwork) => {
+    network.release();
+    await endNetwork(deps.hand, network);
+  };
   return {
     async take(): Promise<ReadyNetwork> {
-      const network = ready.shift()?.catch(() => makeNetwork(home)) ?? makeNetwork(home);
       setTimeout(refill, REFILL_DELAY_MS).unref();
-      return network;
+      for (let next = ready.shift(); next !== undefined; next = ready.shift()) {
+        const network = await next.catch(() => null);
+        if (network && (await isHeld(network))) return network;
+        if (network) await giveUp(network);
+      }
+      return makeNetwork(deps);
     },
     /** Resolves when the first is ready. */
     async fill(): Promise<void> {
@@ -105,84 +121,49 @@ function createStock(home: string) {
     async close(): Promise<void> {
       closed = true;
       for (const network of await Promise.allSettled(ready.splice(0))) {
-        if (network.status === "rejected") continue;
-        network.value.release();
-        await endNetwork(network.value);
+        if (network.status === "fulfilled") await giveUp(network.value);
       }
     },
   };
 }
 
-async function makeNetwork(home: string): Promise<ReadyNetwork> {
+/** Who holds a network may have been ended, by hand or by a machine without memory. */
+async function isHeld({ netns }: ReadyNetwork): Promise<boolean> {
+  return access(netns).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function makeNetwork({ home, hand }: PoolDeps): Promise<ReadyNetwork> {
   const { slot, claim } = await claimSlot(home);
-  let holder: ChildProcess | undefined;
   try {
-    await raiseHostNetwork();
-    holder = await startHolder();
-    const { pid } = holder;
-    if (pid === undefined) throw new OpenComputerError("internal", "unshare has no process id");
-    await connect(slot, pid);
-    const release = () => holder?.stdin?.end();
-    const paths = { netns: `/proc/${pid}/ns/net`, userns: `/proc/${pid}/ns/user` };
-    return { slot, claim, ...paths, release };
+    const { host, inside } = slotAddresses(slot);
+    const ids = [String(UID_SHIFT), String(UID_RANGE)];
+    const made = await hand.ask("network", linkOf(slot), host, inside, String(await outgoingMtu()), ...ids);
+    if (made.result !== 0) throw cannotMake(made.text);
+    const paths = { netns: `/proc/${made.text}/ns/net`, userns: `/proc/${made.text}/ns/user` };
+    return { slot, claim, ...paths, release: () => hand.tell("release", String(made.number)) };
   } catch (error) {
-    holder?.kill("SIGKILL");
-    await endNetwork({ slot, claim });
+    await endNetwork(hand, { slot, claim });
     throw error;
   }
 }
 
-/** A process in new namespaces that ends when its stdin does, which is at the latest when this server ends. */
-async function startHolder(): Promise<ChildProcess> {
-  const argv = ["--user", "--net", "--", "sh", "-c", "echo ready; exec cat"];
-  const holder = spawn("unshare", argv, { stdio: ["pipe", "pipe", "ignore"] });
-  const signal = AbortSignal.timeout(10_000);
-  try {
-    await Promise.race([once(holder.stdout, "data", { signal }), failOnExit(holder, signal)]);
-    const map = `0 ${UID_SHIFT} ${UID_RANGE}`;
-    await writeFile(`/proc/${holder.pid}/uid_map`, map);
-    await writeFile(`/proc/${holder.pid}/gid_map`, map);
-    return holder;
-  } catch (cause) {
-    holder.kill("SIGKILL");
-    const message = "cannot make a user and network namespace; `unshare --user --net true` should work as root";
-    throw new OpenComputerError("requirement_missing", message, { cause });
-  }
+function cannotMake(why: string): OpenComputerError {
+  const message = `a sandbox's network cannot be made (${why}); \`unshare --user --net true\` should work as root`;
+  return new OpenComputerError("requirement_missing", message);
 }
 
-async function failOnExit(holder: ChildProcess, signal: AbortSignal): Promise<never> {
-  await once(holder, "exit", { signal });
-  throw new Error("unshare ended early");
-}
-
-async function connect(slot: number, pid: number): Promise<void> {
-  const link = `${LINK_PREFIX}${slot}`;
-  const { host, inside } = slotAddresses(slot);
-  const mtu = await outgoingMtu();
-  const outside = [
-    `link add ${link} mtu ${mtu} type veth peer name eth0 mtu ${mtu} netns ${pid}`,
-    `addr add ${host}/30 dev ${link}`,
-    `link set ${link} up`,
-  ];
-  await runCommand("ip", ["-batch", "-"], { input: outside.join("\n") });
-  // Only packets that would be answered through the same link: no sandbox speaks for another.
-  await writeFile(`/proc/sys/net/ipv4/conf/${link}/rp_filter`, "1");
-  const within = [
-    "link set lo up",
-    `addr add ${inside}/30 dev eth0`,
-    "link set eth0 up",
-    `route add default via ${host}`,
-  ];
-  await runCommand("nsenter", [`--net=/proc/${pid}/ns/net`, "ip", "-batch", "-"], { input: within.join("\n") });
-}
+const linkOf = (slot: number) => `${LINK_PREFIX}${slot}`;
 
 /** Without policies where none holds it yet. */
-async function endNetwork(network: SlotClaim, policies?: NetworkPolicies): Promise<void> {
-  if (await endClaim(network)) await removeNetwork(network.slot, policies);
+async function endNetwork(hand: Hand, network: SlotClaim, policies?: NetworkPolicies): Promise<void> {
+  if (await endClaim(network)) await removeNetwork(hand, network.slot, policies);
 }
 
-async function removeNetwork(slot: number, policies?: NetworkPolicies): Promise<void> {
-  await tryCommand("ip", ["link", "del", `${LINK_PREFIX}${slot}`]);
+async function removeNetwork(hand: Hand, slot: number, policies?: NetworkPolicies): Promise<void> {
+  await hand.do("remove-link", linkOf(slot));
   await policies?.lift(slot);
   await freeSlot(slot);
 }

@@ -1,30 +1,45 @@
 import { expect, test } from "vitest";
-import { overlayOptions } from "../../../src/engines/local/mounts";
+import { overlayRequest } from "../../../src/engines/local/mounts";
 import { isOpenComputerError } from "../../../src/errors";
 
-const place = { upper: "/h/active/x/fs", work: "/h/active/x/work", uuidNull: true };
+const newest = { uuidNull: true, byOption: true };
+const older = { uuidNull: true, byOption: false };
+const place = { upper: "/h/active/x/fs", work: "/h/active/x/work" };
+const layers = (count: number) =>
+  Array.from({ length: count }, (_, index) => `${index.toString(16).padStart(16, "0")}/fs`);
 
 test("the kernel gets the highest layer first, and nothing may redirect", () => {
-  expect(overlayOptions({ ...place, lowers: ["base/fs", "one/fs"] })).toBe(
-    "lowerdir=one/fs:base/fs,upperdir=/h/active/x/fs,workdir=/h/active/x/work,redirect_dir=nofollow,metacopy=off,index=off,uuid=null",
+  const lowers = ["base/fs", "one/fs"];
+  const rest =
+    "upperdir /h/active/x/fs workdir /h/active/x/work redirect_dir nofollow metacopy off index off uuid null";
+  expect(overlayRequest({ ...place, lowers, flavour: newest })).toEqual(
+    `mount lowerdir+ one/fs lowerdir+ base/fs ${rest}`.split(" "),
   );
+  const page =
+    "lowerdir=one/fs:base/fs,upperdir=/h/active/x/fs,workdir=/h/active/x/work,redirect_dir=nofollow,metacopy=off,index=off,uuid=null";
+  expect(overlayRequest({ ...place, lowers, flavour: older })).toEqual(["mount-page", page]);
 });
 
 test("an older kernel is not asked for what it does not know", () => {
-  expect(overlayOptions({ ...place, uuidNull: false, lowers: ["base/fs"] })).not.toContain("uuid");
+  const flavour = { uuidNull: false, byOption: false };
+  expect(overlayRequest({ ...place, lowers: ["base/fs"], flavour }).join()).not.toContain("uuid");
 });
 
-test("an image of the most steps fits", () => {
-  const lowers = Array.from({ length: 101 }, (_, index) => `${index.toString(16).padStart(16, "0")}/fs`);
-  expect(overlayOptions({ ...place, lowers }).length).toBeLessThan(4096);
+test("what is too long for an option of its own goes on the page", () => {
+  const upper = `/${"h".repeat(255)}`;
+  expect(overlayRequest({ ...place, upper, lowers: ["base/fs"], flavour: newest })[0]).toBe("mount-page");
 });
 
-test("what the kernel would cut off in silence is an error", () => {
-  const lowers = Array.from({ length: 300 }, () => "0123456789abcdef/fs");
-  expect(() => overlayOptions({ ...place, lowers })).toThrowError(/300 layers is too deep/);
+test.each([
+  ["by option", newest, 500, 501],
+  ["on a page", older, 101, 300],
+])("%s, what the kernel would not take or cut off in silence is an error", (_, flavour, fits, tooMany) => {
+  expect(overlayRequest({ ...place, lowers: layers(fits), flavour }).join().length).toBeGreaterThan(fits * 16);
   try {
-    overlayOptions({ ...place, lowers });
+    overlayRequest({ ...place, lowers: layers(tooMany), flavour });
+    expect.unreachable();
   } catch (error) {
     expect(isOpenComputerError(error, "unsupported")).toBe(true);
+    expect(String(error)).toContain(`${tooMany} layers is too deep`);
   }
 });

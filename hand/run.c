@@ -1,0 +1,87 @@
+#include "run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { VERB, LIMIT, LOG, SOCKET, PROGRAM };
+#define HANDED_DOWN 3
+
+static sigset_t inherited;
+
+static char *const environment[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C",
+                                    NULL};
+
+static int connect_to(const char *path, uint32_t number)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    strcpy(address.sun_path, path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
+        return -1;
+    return write(fd, &number, sizeof number) == sizeof number ? fd : -1;
+}
+
+/* After this nothing but the standard streams and what is handed down is open. */
+static int hand_over(const struct request *request)
+{
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int log = open(request->words[LOG], O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (null < 0 || log < 0)
+        return -1;
+    if (request->words[SOCKET][0] != '\0') {
+        int fd = connect_to(request->words[SOCKET], request->number);
+        /* Above what it becomes: dup2 of a descriptor to itself would leave it closed by exec. */
+        if (fd < 0 || (fd = fcntl(fd, F_DUPFD_CLOEXEC, HANDED_DOWN + 1)) < 0 || dup2(fd, HANDED_DOWN) < 0)
+            return -1;
+    }
+    return dup2(null, STDIN_FILENO) < 0 || dup2(log, STDOUT_FILENO) < 0 || dup2(log, STDERR_FILENO) < 0 ? -1 : 0;
+}
+
+/* What went wrong before the program began is told by `problem`, which is shared until then. */
+static pid_t start(const struct request *request, volatile int *problem)
+{
+    pid_t pid = vfork();
+    if (pid != 0)
+        return pid;
+    sigprocmask(SIG_SETMASK, &inherited, NULL);
+    if (hand_over(request) == 0)
+        execve(request->words[PROGRAM], request->words + PROGRAM, environment);
+    *problem = errno;
+    _exit(127);
+}
+
+void run_program(const struct request *request)
+{
+    if (request->count <= PROGRAM)
+        answer(request->number, -1, "words are missing");
+    volatile int problem = 0;
+    sigset_t ended;
+    sigemptyset(&ended);
+    sigaddset(&ended, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &ended, &inherited);
+    pid_t pid = start(request, &problem);
+    if (pid < 0)
+        answer(request->number, -1, strerror(errno));
+    struct timespec limit = {.tv_sec = atol(request->words[LIMIT])};
+    /* A kill of last resort. */
+    if (sigtimedwait(&ended, NULL, &limit) < 0)
+        kill(pid, SIGKILL);
+    int status = 0;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (problem != 0)
+        answer(request->number, -1, strerror(problem));
+    answer(request->number, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), "");
+}
