@@ -10,6 +10,8 @@ export interface Binaries {
   readonly runtime: RuntimeBinary;
   /** PID 1 of every container, which runs its commands. */
   readonly agent: string;
+  /** Does for the engine what only a native program can; see hand.ts. */
+  readonly hand: string;
 }
 
 export interface RuntimeBinary {
@@ -40,11 +42,11 @@ const HOW_TO_GET: Record<RuntimeKind, string> = {
   crun: "install it, for example with `apt-get install crun`",
 };
 
-/** The agent that `npm run build` made for machines like this one, also where this runs from the sources. */
-function ownAgent(): string {
+/** Where `npm run build` puts native programs for machines like this one, also where this runs from the sources. */
+function ownPrograms(): string {
   const fromSources = join(__dirname, "../../../dist");
   const dist = existsSync(fromSources) ? fromSources : join(__dirname, "../../..");
-  return join(dist, "agent", process.arch, "opencomputer-agent");
+  return join(dist, "agent", process.arch);
 }
 
 /**
@@ -55,14 +57,15 @@ function ownAgent(): string {
 export async function findBinaries(
   wanted: RuntimeKind | "auto",
   dirs: readonly string[],
-  agent = ownAgent(),
+  own = ownPrograms(),
 ): Promise<Binaries> {
   for (const [tool, parcel] of Object.entries(HOST_TOOLS)) {
     if (!(await findProgram(tool, dirs))) {
       throw missing(`the program ${tool}`, `install it, for example with \`apt-get install ${parcel}\``);
     }
   }
-  return { runtime: await findRuntime(wanted, dirs), agent: await findAgent(agent) };
+  const [agent, hand] = [await findOwn("agent", own), await findOwn("hand", own)];
+  return { runtime: await findRuntime(wanted, dirs), agent, hand };
 }
 
 async function findRuntime(wanted: RuntimeKind | "auto", dirs: readonly string[]): Promise<RuntimeBinary> {
@@ -80,10 +83,12 @@ async function readVersion(path: string): Promise<string> {
   return firstLine.replace(/^\S+ version:? /, "").trim();
 }
 
-async function findAgent(path: string): Promise<string> {
+async function findOwn(name: string, dir: string): Promise<string> {
+  const path = join(dir, `opencomputer-${name}`);
   if (await isExecutable(path)) return path;
-  const what = `its own agent for ${process.arch}, expected at ${path}`;
-  const howToGet = "run `npm run build` in a clone of the project on such a machine, with a C compiler (`apt-get install gcc libc6-dev`)";
+  const what = `its own ${name} for ${process.arch}, expected at ${path}`;
+  const howToGet =
+    "run `npm run build` in a clone of the project on such a machine, with a C compiler (`apt-get install gcc libc6-dev`)";
   throw new OpenComputerError("requirement_missing", `the local engine needs ${what}: ${howToGet}`);
 }
 

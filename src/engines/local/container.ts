@@ -5,10 +5,11 @@ import { OpenComputerError } from "../../errors";
 import type { NetworkPolicy } from "../engine";
 import type { Agents } from "./agents";
 import { cgroupsPath, removeCgroups } from "./cgroup";
+import type { Hand } from "./hand";
 import type { LocalHome } from "./home";
 import type { HostFacts } from "./host-facts";
 import type { LayerStore } from "./layer-store";
-import { mountOverlay, unmount } from "./mounts";
+import { mountOverlay, type OverlayFlavour, unmount } from "./mounts";
 import type { ContainerNetwork, NetworkPool } from "./network";
 import { type BindMount, type ContainerLimits, ociSpec } from "./oci-spec";
 import { endProcess, isAlive, processStart } from "./process-identity";
@@ -18,6 +19,7 @@ import type { Runtime } from "./runtime";
 /** What containers are made of; one for the whole engine. */
 export interface ContainerDeps {
   readonly home: LocalHome;
+  readonly hand: Hand;
   readonly runtime: Runtime;
   /** Those for build steps, or those for sandboxes. */
   readonly facts: HostFacts;
@@ -25,7 +27,7 @@ export interface ContainerDeps {
   readonly networks: NetworkPool;
   readonly agents: Agents;
   readonly limitSwap: boolean;
-  readonly uuidNull: boolean;
+  readonly overlay: OverlayFlavour;
   readonly openFiles: number;
 }
 
@@ -132,7 +134,7 @@ export async function endContainer(deps: ContainerDeps, dir: string): Promise<vo
     await deps.runtime.remove(id);
     await removeCgroups(id);
     const rootfs = join(deps.home.merged, id);
-    await unmount(rootfs);
+    await unmount(deps.hand, rootfs);
     await rmdir(rootfs).catch(() => undefined);
   };
   const giveBack = async () => record && deps.networks.give(record);
@@ -155,13 +157,13 @@ export async function isRunning(dir: string): Promise<boolean> {
 
 const recordFile = (dir: string) => join(dir, "container.json");
 
-async function mountRoot({ home, layers, uuidNull }: ContainerDeps, request: ContainerRequest): Promise<string> {
+async function mountRoot({ home, hand, layers, overlay }: ContainerDeps, request: ContainerRequest): Promise<string> {
   const rootfs = join(home.merged, basename(request.dir));
   const work = join(request.dir, "work");
   await mkdir(work);
   await mkdir(rootfs, { mode: 0o711 });
   const lowers = request.layers.map((key) => layers.pathOf(key));
-  await mountOverlay(rootfs, home.layers, { lowers, upper: join(request.dir, "fs"), work, uuidNull });
+  await mountOverlay(hand, rootfs, home.layers, { lowers, upper: join(request.dir, "fs"), work, flavour: overlay });
   return rootfs;
 }
 

@@ -11,6 +11,8 @@ export interface LocalHome {
   /** What is being built; garbage at start. */
   readonly active: string;
   readonly sandboxes: string;
+  /** Memory and processes that sandboxes go on from, one directory each. */
+  readonly memory: string;
   /** What package managers downloaded in build steps; may be deleted at any time. */
   readonly downloads: string;
   /** Files of the host that containers see read-only at /.oc. */
@@ -36,6 +38,7 @@ export function localHome(root: string): LocalHome {
     layers: join(root, "layers"),
     active: join(root, "active"),
     sandboxes: join(root, "sandboxes"),
+    memory: join(root, "memory"),
     downloads: join(root, "downloads"),
     shared: join(root, "shared"),
     stepFiles: join(root, "step-files"),
@@ -50,7 +53,7 @@ export async function makeHome(home: LocalHome): Promise<void> {
   await mkdir(home.merged, { recursive: true });
   // Root-inside has to pass through these, whatever our umask is.
   for (const dir of [RUN_ROOT, dirname(home.merged), home.merged]) await chmod(dir, 0o711);
-  for (const dir of [home.layers, home.active, home.sandboxes, home.execs, home.runtimes]) {
+  for (const dir of [home.layers, home.active, home.sandboxes, home.memory, home.execs, home.runtimes]) {
     await mkdir(dir, { recursive: true, mode: 0o700 });
   }
   await mkdir(home.shared, { recursive: true, mode: 0o755 });

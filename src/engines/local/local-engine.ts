@@ -9,7 +9,11 @@ import { buildImage, planBuild } from "./build";
 import { createBuildCache } from "./build-cache";
 import type { BuildDeps } from "./build-layer";
 import { accountsSwap, removeCgroupRoot } from "./cgroup";
+import { hasMemory } from "./checkpoints/memory-choice";
+import { createMemoryStore } from "./checkpoints/memory-store";
+import type { SandboxDeps } from "./checkpoints/sandbox-deps";
 import { type ContainerDeps, endContainer } from "./container";
+import { createHand, type Hand } from "./hand";
 import { type LocalHome, localHome, makeHome } from "./home";
 import { AGENT_INSIDE, gatherHostFacts, type HostFacts } from "./host-facts";
 import { createLayerStore } from "./layer-store";
@@ -37,9 +41,11 @@ export interface LocalEngineOptions {
   readonly resolvers?: readonly string[];
 }
 
+type EngineDeps = BuildDeps & SandboxDeps;
+
 /** All that stands once the engine has started. */
 interface Started {
-  readonly deps: BuildDeps;
+  readonly deps: EngineDeps;
   readonly base: BaseLayer;
   readonly binary: RuntimeBinary;
   readonly sandboxes: Sandboxes;
@@ -64,12 +70,17 @@ export function createLocalEngine(options: LocalEngineOptions): Engine {
     describe: () => describeEngine(up()),
     plan: async (manifest) => planBuild(up().deps, up().base.digest, manifest),
     build: async (request) => buildImage(up().deps, up().base.digest, request),
-    async hasCheckpoint({ layers }) {
+    async hasCheckpoint(checkpoint) {
+      const { layers } = checkpoint;
       const there = await Promise.all(layers.map((key) => up().deps.layers.has(key)));
-      return there.length > 0 && there.every(Boolean);
+      return there.length > 0 && there.every(Boolean) && (await hasMemory(up().deps, checkpoint));
     },
     createSandbox: async (spec, signal) => up().sandboxes.create(spec, signal),
     sandboxStatus: async (id) => up().sandboxes.status(id),
+    checkpoint: async (id, kind, signal) => up().sandboxes.checkpoint(id, kind, signal),
+    restore: async (spec, signal) => up().sandboxes.restore(spec, signal),
+    hibernate: async (id, signal) => up().sandboxes.hibernate(id, signal),
+    wake: async (spec, signal) => up().sandboxes.wake(spec, signal),
     exec: async (id, spec) => up().sandboxes.exec(id, spec),
     readFile: async (id, path, signal) => up().files.read(id, path, signal),
     writeFile: async (id, path, content, signal) => up().files.write(id, path, content, signal),
@@ -79,18 +90,20 @@ export function createLocalEngine(options: LocalEngineOptions): Engine {
     destroySandbox: async (id) => up().sandboxes.destroy(id),
     async collect(live) {
       const { deps, base, sandboxes } = up();
-      const { layers } = await sandboxes.inUse();
+      const { layers, memories } = await sandboxes.inUse();
       const wanted = live.flatMap((checkpoint) => checkpoint.layers);
+      const remembered = live.flatMap((checkpoint) => checkpoint.memory ?? []);
+      const forgotten = await deps.memories.collect(new Set([...remembered, ...memories]));
       const downloads = await deps.cache.clear();
       const collected = await deps.layers.collect(new Set([base.digest, ...wanted, ...layers]));
-      return { layers: collected.layers, sizeBytes: collected.sizeBytes + downloads.sizeBytes };
+      return { layers: collected.layers, sizeBytes: collected.sizeBytes + downloads.sizeBytes + forgotten };
     },
     async stop() {
       const engine = started;
       started = undefined;
       if (!engine) return;
       engine.deps.agents.close();
-      await leaveHost(engine.deps.home, engine.deps.networks);
+      await leaveHost(engine.deps);
     },
   };
 }
@@ -99,15 +112,16 @@ async function startEngine(options: LocalEngineOptions, start: StartOptions): Pr
   assertRoot();
   const home = localHome(options.home);
   const binaries = await findBinaries(options.runtime, searchDirs(options.hostEnv["PATH"], options.cacheDir));
-  const networks = createNetworkPool(home.root, options.resolvers);
+  const hand = createHand(binaries.hand);
+  const networks = createNetworkPool(home.root, hand, options.resolvers);
   await makeHome(home);
   try {
-    const { deps, forSandboxes, base } = await prepare(options, start, { home, binaries, networks });
+    const { deps, forSandboxes, base } = await prepare(options, start, { home, binaries, hand, networks });
     const sandboxes = createSandboxes({ ...deps, facts: forSandboxes });
     await reconcile(deps, sandboxes, new Set(start.knownSandboxes));
     return { deps, base, binary: binaries.runtime, sandboxes, files: createSandboxFiles(sandboxes.exec) };
   } catch (error) {
-    await leaveHost(home, networks);
+    await leaveHost({ home, hand, networks });
     throw error;
   }
 }
@@ -115,15 +129,16 @@ async function startEngine(options: LocalEngineOptions, start: StartOptions): Pr
 interface Groundwork {
   readonly home: LocalHome;
   readonly binaries: Binaries;
+  readonly hand: Hand;
   readonly networks: NetworkPool;
 }
 
 async function prepare(
   { cacheDir, hostEnv, base: source }: LocalEngineOptions,
   { onProgress, signal }: StartOptions,
-  { home, binaries, networks }: Groundwork,
-): Promise<{ deps: BuildDeps; forSandboxes: HostFacts; base: BaseLayer }> {
-  const uuidNull = await probeOverlay(home);
+  { home, binaries, hand, networks }: Groundwork,
+): Promise<{ deps: EngineDeps; forSandboxes: HostFacts; base: BaseLayer }> {
+  const overlay = await probeOverlay(hand, home);
   const layers = createLayerStore(home);
   const base = await ensureBaseLayer({ home, layers, source, cacheDir, hostEnv, onProgress, signal });
   const baseRoot = join(home.layers, layers.pathOf(base.digest));
@@ -131,17 +146,19 @@ async function prepare(
   const { agent } = binaries;
   const { forSteps, forSandboxes } = await gatherHostFacts({ shared, stepFiles, hostEnv, agent, baseRoot });
   const runtime = createRuntime(binaries.runtime, home.runtimes);
-  const deps: BuildDeps = {
+  const deps: EngineDeps = {
     home,
+    hand,
     runtime,
     facts: forSteps,
     layers,
     flights: createStepFlights(),
     cache: createBuildCache(home.downloads),
     networks,
+    memories: createMemoryStore(home, runtime.version),
     agents: createAgents((id) => runtime.connect(id, [AGENT_INSIDE, "serve"])),
     limitSwap: await accountsSwap(),
-    uuidNull,
+    overlay,
     openFiles: await openFilesLimit(),
   };
   return { deps, forSandboxes, base };
@@ -164,12 +181,16 @@ async function reconcile(deps: ContainerDeps, sandboxes: Sandboxes, known: Reado
 }
 
 /** Gives back what the engine itself holds of the machine; what sandboxes stand on stays while there are any. */
-async function leaveHost(home: LocalHome, networks: NetworkPool): Promise<void> {
+async function leaveHost({ home, hand, networks }: Pick<ContainerDeps, "home" | "hand" | "networks">): Promise<void> {
   await networks.close();
-  if ((await readdir(home.sandboxes)).length > 0) return;
+  if ((await readdir(home.sandboxes)).length === 0) await leaveRun(home, hand);
+  hand.close();
+}
+
+async function leaveRun(home: LocalHome, hand: Hand): Promise<void> {
   const run = dirname(home.execs);
   // runsc pins an empty network namespace in its state.
-  await unmountBelow(run);
+  await unmountBelow(hand, run);
   await removeCgroupRoot();
   await rm(run, { recursive: true, force: true });
 }
@@ -181,6 +202,7 @@ function describeEngine({ base, binary }: Started): EngineInfo {
     runtimeVersion: binary.version,
     base: base.description,
     baseDigest: base.digest,
+    checkpointKinds: binary.kind === "runsc" ? ["disk_only", "full"] : ["disk_only"],
   };
 }
 
