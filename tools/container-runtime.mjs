@@ -8,8 +8,12 @@ import { isAtLeast } from "./version-number.mjs";
 const RUNSC_FOLDER = `runsc-${GO_TOOLS.runsc.version}`;
 
 /**
- * @typedef {{ ok: boolean, found?: string, note?: string }} Finding
+ * @typedef {{ ok: boolean, found?: string, note?: string, keeps?: string }} Finding
  */
+
+/** What checkpoints can be of. */
+const FILES = "checkpoints of files (disk_only); those of memory and processes (full) need runsc";
+const ALL = "checkpoints of files (disk_only) and of memory and processes (full)";
 
 /**
  * Looks for the OCI runtime that the engine will take: the one that OPENCOMPUTER_RUNTIME names, else gVisor's runsc,
@@ -19,9 +23,10 @@ const RUNSC_FOLDER = `runsc-${GO_TOOLS.runsc.version}`;
  */
 export async function checkRuntime() {
   const wanted = process.env.OPENCOMPUTER_RUNTIME || "auto";
-  if (wanted === "crun") return checkCrun();
+  if (wanted === "crun") return { ...(await checkCrun()), keeps: FILES };
   const runsc = wanted === "runc" ? { ok: false } : await checkRunsc();
-  return runsc.ok || wanted === "runsc" ? runsc : findRunc(runcNote);
+  if (runsc.ok || wanted === "runsc") return { ...runsc, keeps: ALL };
+  return { ...(await findRunc(runcNote)), keeps: FILES };
 }
 
 /** @returns {Promise<Finding>} */

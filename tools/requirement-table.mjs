@@ -19,6 +19,7 @@ const NEEDED_BYTES = 8 * GIB;
  * @property {boolean} ok
  * @property {string} [found] Where it is and which version.
  * @property {string} [note] What to know about it although it works.
+ * @property {string} [keeps] Of the runtime: what checkpoints of sandboxes keep with it.
  *
  * @typedef {object} Requirement
  * @property {string} name

@@ -19,6 +19,7 @@ const requirementSchema = z.object({
   found: z.string().optional(),
   what: z.string().optional(),
   note: z.string().optional(),
+  keeps: z.string().optional(),
   hint: z.string().optional(),
 });
 type Requirement = z.infer<typeof requirementSchema>;
@@ -27,7 +28,7 @@ type Requirement = z.infer<typeof requirementSchema>;
 export const doctorCommand: CommandFactory = (terminal, done) =>
   new Command("doctor")
     .description("check what this machine needs, and say how to get what is missing")
-    .option("--json", "print JSON: [{name, ok, required, found?, hint?}]")
+    .option("--json", "print JSON: [{name, ok, required, found?, keeps?, hint?}]")
     .addHelpText("after", HELP)
     .action(async (options: { json?: boolean }) => {
       const requirements = await checkRequirements();
@@ -45,7 +46,10 @@ async function checkRequirements(): Promise<Requirement[]> {
 
 function describe(requirements: readonly Requirement[]): string {
   const rows = requirements.map((one) => [one.name, verdict(one), one.found ?? "-"]);
-  const notes = requirements.flatMap(({ name, note }) => (note ? [`${name}: ${note}`] : []));
+  const notes = requirements.flatMap(({ name, ok, note, keeps }) => [
+    ...(note ? [`${name}: ${note}`] : []),
+    ...(ok && keeps ? [`${name}: keeps ${keeps}`] : []),
+  ]);
   const hints = requirements.flatMap(({ name, ok, what, hint }) =>
     ok || !hint ? [] : [`${name}${what ? ` (${what})` : ""}: ${hint}`],
   );
