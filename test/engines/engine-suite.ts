@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect } from "vitest";
 import { buildLaws } from "./suite/build-laws";
+import { checkpointLaws } from "./suite/checkpoint-laws";
 import type { EngineUnderTest } from "./suite/engine-under-test";
 import { execLaws } from "./suite/exec-laws";
 import { fileLaws } from "./suite/file-laws";
+import { hibernateLaws } from "./suite/hibernate-laws";
 import { networkLaws } from "./suite/network-laws";
 import { packageLaws } from "./suite/package-laws";
 import { restartLaws } from "./suite/restart-laws";
@@ -22,6 +24,8 @@ export function engineSuite(name: string, under: EngineUnderTest): void {
     sandboxLaws(under);
     networkLaws(under);
     restartLaws(under);
+    checkpointLaws(under);
+    hibernateLaws(under);
     afterAll(() => {
       expect(under.holdings()).toEqual(before);
     });
