@@ -1,62 +1,90 @@
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { type Figures, toFigures } from "./statistics";
 
 /**
  * Measures several ways of doing one thing alternately, in one process and one run: on a noisy machine only the ratio
- * of neighbours means anything.
+ * of neighbours means anything. Each round starts with another side, so that none always follows the same one.
  */
 export interface Side {
   readonly name: string;
+  /** What one measurement needs ready; its time does not count. */
+  readonly prepare?: () => Promise<void>;
   /** Does it once and returns the milliseconds that count. */
   readonly measure: () => Promise<number>;
 }
 
-export interface Figures {
-  readonly name: string;
-  readonly samples: number;
-  readonly p50: number;
-  readonly p95: number;
-  readonly p99: number;
-  /** p50 over that of the first side. */
-  readonly ratio: number;
+/** A side that gave no figures, and why. */
+export interface Absence {
+  readonly side: string;
+  readonly why: string;
+  /** True where it was tried and failed; false where what it needs is not on this machine. */
+  readonly isFailure: boolean;
 }
 
-/** Runs each side `rounds` times, in turn, after one unmeasured round. */
-export async function compare(sides: readonly Side[], rounds: number): Promise<Figures[]> {
-  const samples = sides.map(() => [] as number[]);
-  for (let round = -1; round < rounds; round++) {
-    for (const [index, side] of sides.entries()) {
-      const ms = await side.measure();
-      if (round >= 0) samples[index]?.push(ms);
+export interface Comparison {
+  readonly figures: readonly Figures[];
+  readonly absences: readonly Absence[];
+}
+
+export interface CompareOptions {
+  readonly rounds: number;
+  readonly signal: AbortSignal;
+  /** Told before each round; 0 is the one that is not measured. */
+  readonly onRound?: (round: number) => void;
+}
+
+/** Runs each side `rounds` times, after one unmeasured round. A side that fails is left out from then on, and is told. */
+export async function compare(sides: readonly Side[], options: CompareOptions): Promise<Comparison> {
+  const { rounds, signal, onRound } = options;
+  const samples = new Map<Side, number[]>(sides.map((side) => [side, []]));
+  const absences: Absence[] = [];
+  for (let round = 0; round <= rounds; round++) {
+    onRound?.(round);
+    for (const side of rotated(sides, round)) {
+      signal.throwIfAborted();
+      const series = samples.get(side);
+      if (!series) continue;
+      const outcome = await measure(side).catch((error: unknown) => toAbsence(side, error));
+      signal.throwIfAborted();
+      if (typeof outcome === "number" && round > 0) series.push(outcome);
+      if (typeof outcome === "number") continue;
+      samples.delete(side);
+      absences.push(outcome);
     }
   }
-  const floor = percentile(samples[0] ?? [], 0.5);
-  return sides.map(({ name }, index) => toFigures(name, samples[index] ?? [], floor));
+  return { figures: [...samples].map(([side, series]) => toFigures(side.name, series)), absences };
 }
 
-/** Prints a table and writes `bench/results/<bench>.json`. */
-export function report(bench: string, figures: readonly Figures[], facts: Readonly<Record<string, string>>): void {
-  console.log(
-    Object.entries(facts)
-      .map(([key, value]) => `${key}: ${value}`)
-      .join("\n"),
-  );
-  console.table(figures.map(({ name, ...numbers }) => ({ name, ...numbers })));
-  const dir = resolve(process.cwd(), "bench", "results");
-  mkdirSync(dir, { recursive: true });
-  writeFileSync(join(dir, `${bench}.json`), `${JSON.stringify({ bench, facts, figures }, null, 2)}\n`);
+/** One series where two comparisons are one table. */
+export function joined(...parts: readonly Comparison[]): Comparison {
+  return {
+    figures: parts.flatMap(({ figures }) => figures),
+    absences: parts.flatMap(({ absences }) => absences),
+  };
 }
 
-function toFigures(name: string, samples: number[], floor: number): Figures {
-  const at = (fraction: number) => round(percentile(samples, fraction));
-  const ratio = Math.round((percentile(samples, 0.5) / floor) * 100) / 100;
-  return { name, samples: samples.length, p50: at(0.5), p95: at(0.95), p99: at(0.99), ratio };
+/** The milliseconds that something takes. */
+export async function timed(act: () => unknown): Promise<number> {
+  const startedMs = performance.now();
+  await act();
+  return performance.now() - startedMs;
 }
 
-/** Nearest rank. */
-function percentile(samples: readonly number[], fraction: number): number {
-  const sorted = [...samples].sort((a, b) => a - b);
-  return sorted[Math.max(0, Math.ceil(fraction * sorted.length) - 1)] ?? Number.NaN;
+/** A side that cannot be had on this machine. */
+export function absent(side: string, why: string): Absence {
+  return { side, why, isFailure: false };
 }
 
-const round = (ms: number) => Math.round(ms * 10) / 10;
+async function measure(side: Side): Promise<number> {
+  await side.prepare?.();
+  return await side.measure();
+}
+
+function rotated<T>(items: readonly T[], by: number): readonly T[] {
+  const start = by % Math.max(1, items.length);
+  return [...items.slice(start), ...items.slice(0, start)];
+}
+
+function toAbsence(side: Side, error: unknown): Absence {
+  const why = error instanceof Error ? error.message : String(error);
+  return { side: side.name, why, isFailure: true };
+}

@@ -1,0 +1,123 @@
+import type { BenchServer } from "../bench-server";
+import type { Benchmark } from "../benchmark";
+import { buildWith, prepareBuilders } from "../builders";
+import { absent, compare, type Side, timed } from "../comparison";
+import type { Recipe } from "../recipe";
+import { type Figures, roundTo, toFigures } from "../statistics";
+import type { Quantity } from "../target";
+
+const STEP = "the changed step by itself";
+const OWN = "one line of the last of 8 steps changed";
+const BUILDKIT = "the same with BuildKit";
+/** Steps that do nothing come one by one on top of one: the difference is theirs alone. */
+const NOTHING = 8;
+const ownNothing = (steps: number) => `${steps} steps that do nothing`;
+const buildkitNothing = (steps: number) => `${steps} steps that do nothing, BuildKit`;
+const NOTHING_RATIO = "a step that does nothing";
+const UNIT = "× BuildKit";
+
+/** The change of a line: the earlier steps are built already on both sides. */
+export const rebuild: Benchmark = {
+  name: "rebuild",
+  question: "one line changed in the last of 8 steps",
+  rounds: { full: 20, quick: 2 },
+  rivals: ["buildkit"],
+  targets: [
+    { kind: "margin", side: OWN, over: STEP, atMostMs: 500 },
+    { kind: "ratio", side: OWN, over: BUILDKIT, atMost: 1 },
+    { kind: "most", quantity: NOTHING_RATIO, limit: 0.5 },
+  ],
+  run: async (run) => {
+    const { buildkit, startServer } = await prepareBuilders(run);
+    const server = await startServer("rebuild");
+    const stepMs: number[] = [];
+    const sides: Side[] = [
+      ...ownSides(server, run.signal, stepMs),
+      ...("build" in buildkit ? buildkitSides((recipe) => buildkit.build(recipe)) : []),
+    ];
+    const { rounds, signal, onRound } = run;
+    const { figures, absences } = await compare(sides, { rounds, signal, onRound });
+    return {
+      // Its first time is that of the round that is not measured.
+      figures: [toFigures(STEP, stepMs.slice(1)), ...figures],
+      absences: [...absences, ...("why" in buildkit ? [absent(BUILDKIT, buildkit.why)] : [])],
+      quantities: nothingQuantities(figures),
+      facts: { buildkit: "version" in buildkit ? buildkit.version : "none" },
+    };
+  },
+};
+
+function ownSides(server: BenchServer, signal: AbortSignal, stepMs: number[]): Side[] {
+  return [
+    {
+      name: OWN,
+      measure: async () => {
+        let lines: string[] = [];
+        const ms = await timed(async () => {
+          lines = await buildWith(server, changedRecipe(), signal);
+        });
+        stepMs.push(readStepMs(lines));
+        return ms;
+      },
+    },
+    ...[1, 1 + NOTHING].map((steps) => ({
+      name: ownNothing(steps),
+      measure: () => timed(() => buildWith(server, nothingRecipe(steps), signal)),
+    })),
+  ];
+}
+
+function buildkitSides(build: (recipe: Recipe) => Promise<void>): Side[] {
+  return [
+    { name: BUILDKIT, measure: () => timed(() => build(changedRecipe())) },
+    ...[1, 1 + NOTHING].map((steps) => ({
+      name: buildkitNothing(steps),
+      measure: () => timed(() => build(nothingRecipe(steps))),
+    })),
+  ];
+}
+
+let changes = 0;
+
+/** Eight steps of an ordinary image; the last takes about half a second and says how long that was. */
+function changedRecipe(): Recipe {
+  const work = `python3 -c "print(sum(n * n for n in range(3000000)))" > /workspace/sum-${changes++}`;
+  return [
+    { kind: "apt", packages: ["oc-needs-hello"] },
+    { kind: "pip", packages: ["oc-needs-greet"] },
+    { kind: "workdir", path: "/workspace" },
+    { kind: "env", name: "STAGE", value: "bench" },
+    { kind: "file", path: "/workspace/settings.json", text: '{ "stage": "bench" }\n' },
+    { kind: "run", command: "oc-hello > /workspace/hello" },
+    { kind: "run", command: "seq 1000 | xargs -n 1 touch" },
+    { kind: "run", command: `s=$(date +%s%N); ${work}; e=$(date +%s%N); echo step-took-$(( (e - s) / 1000 ))-us` },
+  ];
+}
+
+/** Of the step's own clock. */
+function readStepMs(lines: readonly string[]): number {
+  const microseconds = lines.map((line) => /step-took-(\d+)-us/.exec(line)?.[1]).find(Boolean);
+  if (!microseconds) throw new Error(`the last step did not say how long it took; it said ${JSON.stringify(lines)}`);
+  return Number(microseconds) / 1000;
+}
+
+/** Never built before, as its first line is new. */
+function nothingRecipe(steps: number): Recipe {
+  const first: Recipe = [{ kind: "env", name: "ROUND", value: String(changes++) }];
+  return [...first, ...Array.from({ length: steps }, (_, index) => ({ kind: "run", command: `: ${index}` }) as const)];
+}
+
+function nothingQuantities(figures: readonly Figures[]): Quantity[] {
+  const perStep = (name: (steps: number) => string) => {
+    const [one, many] = [1, 1 + NOTHING].map((steps) => figures.find((found) => found.name === name(steps))?.p50);
+    return one === undefined || many === undefined ? undefined : (many - one) / NOTHING;
+  };
+  const [own, buildkit] = [perStep(ownNothing), perStep(buildkitNothing)];
+  return [
+    ...(own === undefined ? [] : [{ name: "a step that does nothing takes", value: roundTo(own, 1), unit: "ms" }]),
+    ...(buildkit === undefined ? [] : [{ name: "in BuildKit", value: roundTo(buildkit, 1), unit: "ms" }]),
+    ...(own === undefined || buildkit === undefined
+      ? []
+      : [{ name: NOTHING_RATIO, value: roundTo(own / buildkit, 2), unit: UNIT }]),
+  ];
+}
