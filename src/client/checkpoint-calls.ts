@@ -24,12 +24,12 @@ type CheckpointCalls = Pick<
 
 export interface CheckpointCallOptions {
   /** Those that put right what comes out other than it was wanted. */
-  readonly sandboxes: Pick<ServerApi, "getSandbox" | "setSandboxTags" | "killSandbox">;
+  readonly sandboxes: Pick<ServerApi, "setSandboxTags" | "killSandbox">;
   readonly onWarning: (message: string) => void;
 }
 
-/** Memory is written to disk before the answer comes, and up to 100 sandboxes start before that of a fork. */
-const LONG_SILENCE_MS = 600_000;
+/** Up to 100 sandboxes start before the answer comes. */
+const FORK_SILENCE_MS = 600_000;
 const RESTORE_TIMEOUT_MS = 300_000;
 const FIRST_LOOK_DELAY_MS = 20;
 const MAX_LOOK_DELAY_MS = 1_000;
@@ -48,7 +48,7 @@ export function createCheckpointCalls(transport: Transport, options: CheckpointC
       transport.json(checkpointInfoSchema, { method: "GET", path: routes.checkpoint(checkpointId), ...call }),
     restoreCheckpoint: async (id, checkpointId, call = {}) => {
       await transport.send({ method: "POST", path: routes.checkpointRestore(id, checkpointId), ...call });
-      return waitUntilRestored(sandboxes, id, checkpointId, call);
+      return waitUntilRestored(transport, id, checkpointId, call);
     },
     deleteCheckpoint: async (id, checkpointId, call) => {
       try {
@@ -65,7 +65,7 @@ export function createCheckpointCalls(transport: Transport, options: CheckpointC
     },
     forkSandbox: (id, json, call) =>
       transport.json(z.array(forkResultSchema), {
-        ...{ method: "POST", path: routes.sandboxFork(id), json, silenceTimeoutMs: LONG_SILENCE_MS },
+        ...{ method: "POST", path: routes.sandboxFork(id), json, silenceTimeoutMs: FORK_SILENCE_MS },
         ...call,
       }),
   };
@@ -75,7 +75,7 @@ function createSleepCalls(transport: Transport): Pick<CheckpointCalls, "hibernat
   return {
     hibernateSandbox: (id, call) =>
       transport.json(hibernationInfoSchema, {
-        ...{ method: "POST", path: routes.sandboxHibernate(id), idempotent: true, silenceTimeoutMs: LONG_SILENCE_MS },
+        ...{ method: "POST", path: routes.sandboxHibernate(id), idempotent: true, silenceTimeoutMs: START_SILENCE_MS },
         ...call,
       }),
     wakeSandbox: (id, timeout, call) =>
@@ -93,15 +93,17 @@ async function list(transport: Transport, path: string, call: CallOptions | unde
 
 /** The wire answers as soon as a restore was begun. @throws gone where it failed, timeout */
 async function waitUntilRestored(
-  sandboxes: CheckpointCallOptions["sandboxes"],
+  transport: Transport,
   id: string,
   checkpointId: string,
   { signal }: CallOptions,
 ): Promise<SandboxInfo> {
   const what = `sandbox ${id} to go back to checkpoint ${checkpointId}`;
+  // Our server answers this when it is over.
+  const look = { method: "GET", path: routes.sandbox(id), silenceTimeoutMs: START_SILENCE_MS, signal } as const;
   const deadline = Date.now() + RESTORE_TIMEOUT_MS;
   for (let delayMs = FIRST_LOOK_DELAY_MS; ; delayMs = Math.min(delayMs * 2, MAX_LOOK_DELAY_MS)) {
-    const info = await sandboxes.getSandbox(id, { signal });
+    const info = await transport.json(sandboxAnswerSchema, look);
     if (info.status === "running") return info;
     if (ENDED.has(info.status)) {
       const message = `sandbox ${id} could not be put back to checkpoint ${checkpointId} and is ${info.status}`;

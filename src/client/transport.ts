@@ -50,8 +50,8 @@ export interface Answer {
   readonly body: Readable;
 }
 
-/** Of calls that start or wake a sandbox first: moments by themselves, but where many ask at once they wait their turn. */
-export const START_SILENCE_MS = 180_000;
+/** Of calls that start, stop or wake a sandbox first: moments, but gigabytes of memory take until a server gives up. */
+export const START_SILENCE_MS = 330_000;
 const DEFAULT_SILENCE_MS = 60_000;
 const CONNECT_TIMEOUT_MS = 10_000;
 const TRY_AGAIN: ReadonlySet<number> = new Set([429, 502, 503]);
