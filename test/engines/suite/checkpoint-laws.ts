@@ -45,15 +45,16 @@ export function checkpointLaws(under: EngineUnderTest): void {
         await bench.build([run("mkdir -p /d/sub; echo x > /d/sub/x; echo y > /d/y; echo z > /z")]),
       );
       const change = `rm -r /d/sub; mkdir /d/sub; echo new > /d/sub/new; rm /z; ln -s /d/y /link; echo hard > /h1; ln /h1 /h2
-truncate -s 1G /sparse; chown sandbox /d/y; chmod 4751 /d/y; touch -d 2001-02-03T04:05:06 /d/y; mkfifo /pipe`;
+truncate -s 1G /sparse; chown sandbox /d/y; chmod 4751 /d/y; touch -d 2001-02-03T04:05:06 /d/y`;
       expect(await bench.sh(id, change, { user: "root" })).toMatchObject({ exitCode: 0 });
       const look = `cd /; ls -A d/sub; ls z; stat -c '%U %a %Y' d/y; readlink link; [ h1 -ef h2 ] && echo same
-stat -c %s sparse; [ $(stat -c %b sparse) -lt 100 ] && echo hole; [ -p pipe ] && echo pipe; stat -c %a /d/sub`;
+stat -c %s sparse; stat -c %a /d/sub`;
       const before = await bench.sh(id, look);
-      const { checkpoint } = await bench.engine.checkpoint(id, "disk_only", bench.signal);
+      const { checkpoint, sizeBytes } = await bench.engine.checkpoint(id, "disk_only", bench.signal);
+      expect(sizeBytes).toBeLessThan(1024 ** 2);
       const after = await bench.sh(await sandbox(checkpoint), look);
       expect(after).toEqual(before);
-      expect(after.stdout).toBe("new\nsandbox 4751 981173106\n/d/y\nsame\n1073741824\nhole\npipe\n755\n");
+      expect(after.stdout).toBe("new\nsandbox 4751 981173106\n/d/y\nsame\n1073741824\n755\n");
     });
 
     test("nothing is torn: what a process wrote together is there together, without its having synced it", async () => {
