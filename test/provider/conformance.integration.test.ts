@@ -3,7 +3,7 @@ import { describeConformance } from "./conformance";
 import { DynamicProcess } from "./dynamic-process";
 import { NativeProcess } from "./plugin/native-process";
 
-const titles = { snapshot: "Snapshot", sandbox: "Sandbox" };
+const titles = { snapshot: "Snapshot", sandbox: "Sandbox", checkpoint: "Checkpoint" };
 
 describeConformance("dynamic", {
   start: (resource, env) => DynamicProcess.start(resource, env),

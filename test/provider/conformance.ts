@@ -1,15 +1,11 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { type ServerType, serve } from "@hono/node-server";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { UNKNOWN } from "../../provider/context";
 import { Image } from "../../src/image/image";
-import { createTestServer, type TestServer, until } from "../server/test-server";
+import { until } from "../server/test-server";
 import type { Json, ProviderProcess } from "./provider-process";
+import { openStage, type Stage } from "./stage";
 
-export type ResourceName = "snapshot" | "sandbox";
+export type ResourceName = "snapshot" | "sandbox" | "checkpoint";
 
 /** A host of the handlers, and how it spells what a program says. */
 export interface ProviderHost {
@@ -17,35 +13,6 @@ export interface ProviderHost {
   readonly urn: (resource: ResourceName, name: string) => string;
   /** Inputs as they come to `check`, of an image's manifest (or {@link UNKNOWN}) and the other inputs. */
   readonly inputs: (urn: string, image: unknown, rest?: Json) => Json;
-}
-
-/** A test server that can be reached over HTTP, and a cache folder. */
-export interface Stage {
-  readonly server: TestServer;
-  readonly dir: string;
-  readonly env: Record<string, string>;
-  readonly close: () => Promise<void>;
-}
-
-export async function openStage(): Promise<Stage> {
-  const dir = mkdtempSync(join(tmpdir(), "oc-provider-"));
-  const server = await createTestServer();
-  const http = await new Promise<ServerType>((resolve) => {
-    const listening: ServerType = serve({ fetch: server.app.fetch, hostname: "127.0.0.1", port: 0 }, () =>
-      resolve(listening),
-    );
-  });
-  const env = {
-    OPENCOMPUTER_API_URL: `http://127.0.0.1:${(http.address() as AddressInfo).port}`,
-    OPENCOMPUTER_API_KEY: server.keys.a,
-    OPENCOMPUTER_CACHE: dir,
-  };
-  const close = async () => {
-    http.close();
-    await server.close();
-    rmSync(dir, { recursive: true, force: true });
-  };
-  return { server, dir, env, close };
 }
 
 const NO_CHANGES = 1;
@@ -60,15 +27,18 @@ export function describeConformance(host: string, { start, urn, inputs }: Provid
     let stage: Stage;
     let snapshots: ProviderProcess;
     let sandboxes: ProviderProcess;
+    let checkpoints: ProviderProcess;
 
     beforeAll(async () => {
       stage = await openStage();
       snapshots = await start("snapshot", stage.env);
       sandboxes = await start("sandbox", stage.env);
+      checkpoints = await start("checkpoint", stage.env);
     });
     afterAll(async () => {
       snapshots?.close();
       sandboxes?.close();
+      checkpoints?.close();
       await stage?.close();
     });
 
@@ -78,6 +48,14 @@ export function describeConformance(host: string, { start, urn, inputs }: Provid
       const { inputs: checked, failures } = await snapshots.check({}, inputs(facts.urn, image.toJSON(), rest), facts);
       expect(failures).toEqual([]);
       return { facts, checked, ...(await snapshots.create(checked, facts)) };
+    }
+
+    /** A sandbox that runs, as the engine has recorded it. */
+    async function createSandbox(name: string, program: Json = {}) {
+      const facts = { urn: urn("sandbox", name) };
+      const { inputs: checked, reasons } = await sandboxes.check({}, inputs(facts.urn, undefined, program), facts);
+      expect(reasons).toEqual([]);
+      return { facts, checked, ...(await sandboxes.create(checked, facts)) };
     }
 
     it("tells a snapshot's life: check, create, diff, read, delete", async () => {
@@ -109,6 +87,9 @@ export function describeConformance(host: string, { start, urn, inputs }: Provid
       expect(diff).toMatchObject({ changes: CHANGES, replaces: [] });
       const outs = await snapshots.update(first.id, first.outs, checked, { ...facts, oldInputs });
       expect(outs).toMatchObject({ record: { version: 2 }, labels: { team: "data" } });
+      const pooled = { ...checked, warmPool: 1 };
+      const poolDiff = await snapshots.diff(first.id, outs, pooled, { ...facts, oldInputs: checked });
+      expect(poolDiff).toMatchObject({ changes: CHANGES, replaces: [] });
       expect(await snapshots.read(first.id, outs, { ...facts, oldInputs: checked })).toMatchObject({ props: outs });
     });
 
@@ -174,6 +155,69 @@ export function describeConformance(host: string, { start, urn, inputs }: Provid
 
       await sandboxes.delete(id, updated, facts);
       expect((await sandboxes.read(id, updated, { ...facts, oldInputs: news })).id).toBe("");
+    });
+
+    it("keeps a sandbox that hibernates, without a change", async () => {
+      const { facts, checked, id, outs } = await createSandbox("sleeper", { timeout: 60 });
+      await stage.server.request("POST", `/api/sandboxes/${id}/hibernate`);
+      const read = await sandboxes.read(id, outs, { ...facts, oldInputs: checked });
+      expect(read).toMatchObject({ id, props: { ...outs, status: "hibernated" } });
+      const diff = await sandboxes.diff(id, read.props, checked, { ...facts, oldInputs: checked });
+      expect(diff).toMatchObject({ changes: NO_CHANGES, replaces: [] });
+    });
+
+    it("tells a checkpoint's life, and starts a sandbox from it", async () => {
+      const sandbox = await createSandbox("kept", { envs: { A: "1" } });
+      const facts = { urn: urn("checkpoint", "moment") };
+      const program = { sandbox: sandbox.id, triggers: ["1"] };
+      const { inputs: checked } = await checkpoints.check({}, inputs(facts.urn, undefined, program), facts);
+      expect(checked).toMatchObject({ name: expect.stringMatching(/^moment-[0-9a-f]{7}$/), kind: "disk_only" });
+      const { id, outs } = await checkpoints.create(checked, facts);
+      expect(outs).toMatchObject({ ...program, checkpointId: id, status: "ready", sizeBytes: expect.any(Number) });
+      const told = { ...facts, oldInputs: checked };
+      expect(await checkpoints.diff(id, outs, checked, told)).toMatchObject({ changes: NO_CHANGES });
+      expect(await checkpoints.read(id, outs, told)).toMatchObject({ id, props: outs });
+
+      const copy = await createSandbox("copy", { checkpoint: id, envs: { B: "2" } });
+      expect(copy.outs).toMatchObject({ sandboxId: copy.id, status: "running", checkpoint: id });
+      await sandboxes.delete(sandbox.id, sandbox.outs, sandbox.facts);
+      expect(await checkpoints.read(id, outs, told)).toMatchObject({ id, props: outs });
+      await checkpoints.delete(id, outs, facts);
+      await checkpoints.delete(id, outs, facts);
+      expect((await checkpoints.read(id, outs, told)).id).toBe("");
+      expect((await sandboxes.read(copy.id, copy.outs, { ...copy.facts, oldInputs: copy.checked })).id).toBe(copy.id);
+    });
+
+    it("takes another moment for a trigger, and knows its own where an answer was lost", async () => {
+      const { id: sandbox } = await createSandbox("moments");
+      const facts = { urn: urn("checkpoint", "again") };
+      const check = (olds: Json, program: Json) =>
+        checkpoints.check(olds, inputs(facts.urn, undefined, { sandbox, ...program }), facts);
+      const { inputs: first } = await check({}, { triggers: ["1"] });
+      const lost = await checkpoints.create(first, facts);
+      const found = await checkpoints.create(first, facts);
+      const known = (await (
+        await stage.server.request("GET", `/api/sandboxes/${sandbox}/checkpoints`)
+      ).json()) as Json[];
+      expect({ known, isNew: found.id !== lost.id }).toMatchObject({ known: [{ id: found.id }], isNew: true });
+      const { inputs: second } = await check(first, { triggers: ["2"] });
+      const diff = await checkpoints.diff(found.id, found.outs, second, { ...facts, oldInputs: first });
+      expect(diff).toMatchObject({ changes: CHANGES, replaces: ["triggers", "name"] });
+      const next = await checkpoints.create(second, facts);
+      expect(next.outs["name"]).not.toBe(found.outs["name"]);
+    });
+
+    it("leaves the unknown of a checkpoint unknown, and says all that is wrong with one", async () => {
+      const facts = { urn: urn("checkpoint", "wrong") };
+      const check = (program: Json) => checkpoints.check({}, inputs(facts.urn, undefined, program), facts);
+      expect((await check({ sandbox: UNKNOWN })).inputs).toMatchObject({ sandbox: UNKNOWN, kind: "disk_only" });
+      expect((await check({ kind: "half", name: "" })).failures).toEqual(["sandbox", "name", "kind"]);
+      const { failures } = await sandboxes.check(
+        {},
+        inputs(urn("sandbox", "wrong"), undefined, { snapshot: UNKNOWN, checkpoint: "c", network: "none" }),
+        { urn: urn("sandbox", "wrong") },
+      );
+      expect(failures).toEqual(["checkpoint", "network"]);
     });
 
     it("ends a running build when the engine cancels, with a process of its own", async () => {

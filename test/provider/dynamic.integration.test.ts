@@ -4,8 +4,8 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { BlobSpool } from "../../provider/blob-spool";
 import { providerText } from "../../provider/dynamic";
 import { Image } from "../../src/image/image";
-import { openStage, type Stage } from "./conformance";
 import { DynamicProcess } from "./dynamic-process";
+import { openStage, type Stage } from "./stage";
 
 /** What only the dynamic host does; what every host does is in conformance.ts. */
 const URN = "urn:pulumi:dev::p::pulumi-nodejs:dynamic/opencomputer:Snapshot::agent";
@@ -29,6 +29,7 @@ it("keeps one constant line in the state, for ever", () => {
   expect(providerText).toEqual({
     snapshot: 'exports.handler = () => require("pulumi-opencomputer/provider").snapshot;',
     sandbox: 'exports.handler = () => require("pulumi-opencomputer/provider").sandbox;',
+    checkpoint: 'exports.handler = () => require("pulumi-opencomputer/provider").checkpoint;',
   });
 });
 

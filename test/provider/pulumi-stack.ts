@@ -63,7 +63,8 @@ export class PulumiStack {
 
   /** Writes the program; `body` sees what the package exports, and `exports`. */
   program(body: string): void {
-    const head = 'const { Image, Snapshot, Sandbox, getSnapshot, listSnapshots } = require("pulumi-opencomputer");\n';
+    const head =
+      'const { Checkpoint, Image, Snapshot, Sandbox, getSnapshot, listSnapshots } = require("pulumi-opencomputer");\n';
     writeFileSync(join(this.project, "index.js"), head + body);
   }
 

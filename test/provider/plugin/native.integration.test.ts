@@ -5,9 +5,9 @@ import { parse } from "yaml";
 import { UNKNOWN } from "../../../provider/context";
 import schema from "../../../provider/plugin/schema.json";
 import { Image } from "../../../src/image/image";
-import { openStage, type Stage } from "../conformance";
 import type { Json } from "../provider-process";
 import { repository } from "../pulumi-stack";
+import { openStage, type Stage } from "../stage";
 import { NativeProcess } from "./native-process";
 
 /** What only the native host does, over Pulumi's wire; what both do is in conformance.ts. */
