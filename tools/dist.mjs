@@ -1,43 +1,21 @@
-import { createHash } from "node:crypto";
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
-import { findProgram, run } from "./command.mjs";
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { run } from "./command.mjs";
+import { provideNativePrograms } from "./native-programs.mjs";
 import { step } from "./progress.mjs";
 import { PROJECT } from "./project.mjs";
+import { digestFiles } from "./source-digest.mjs";
 
 const BUILD_TIMEOUT_MS = 10 * 60_000;
 /** Benchmarks install from the registry that tests have. */
 const SOURCES = ["src", "provider", "bench", "test/fixtures"];
-/** Native programs: the folder of each one's sources, which is part of its name. */
-const PROGRAMS = ["agent", "hand"];
-const CC_FLAGS = ["-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-O2", "-static", "-s"];
 const SETTINGS = ["tsconfig.json", "tsconfig.build.json", "package-lock.json"];
 const RECORD = "dist/.sources";
 
 /** Compiles everything into dist/ that is not made of the sources as they are. */
 export async function provideDist() {
+  await provideNativePrograms();
   await provideTypeScript();
-  for (const folder of PROGRAMS) await provideProgram(folder);
-}
-
-/**
- * A machine without a C compiler, or without Linux, does without native programs: only the engine needs them.
- *
- * @param {string} folder
- */
-async function provideProgram(folder) {
-  const compiler = findProgram("cc") ?? findProgram("gcc");
-  if (!compiler || process.platform !== "linux") return;
-  const target = `dist/agent/${process.arch}/opencomputer-${folder}`;
-  const names = (await readdir(join(PROJECT, folder))).filter((name) => /\.[ch]$/.test(name)).sort();
-  const digest = await digestFiles([...names.map((name) => join(folder, name)), "tools/dist.mjs"]);
-  if ((await readFile(join(PROJECT, `${target}.sources`), "utf8").catch(() => "")) === digest) return;
-  const sources = names.filter((name) => name.endsWith(".c")).map((name) => join(folder, name));
-  await mkdir(dirname(join(PROJECT, target)), { recursive: true });
-  await step(`Compiling ${target}`, (onLine) =>
-    run(compiler, [...CC_FLAGS, "-o", target, ...sources], { cwd: PROJECT, timeoutMs: BUILD_TIMEOUT_MS, onLine }),
-  );
-  await writeFile(join(PROJECT, `${target}.sources`), digest);
 }
 
 async function provideTypeScript() {
@@ -52,20 +30,6 @@ async function provideTypeScript() {
     }),
   );
   await writeFile(join(PROJECT, RECORD), digest);
-}
-
-/**
- * One digest over the names and bytes of all that a compiler reads.
- *
- * @param {readonly string[]} paths
- */
-async function digestFiles(paths) {
-  const hash = createHash("sha256");
-  for (const path of paths) {
-    const bytes = await readFile(join(PROJECT, path)).catch(() => Buffer.alloc(0));
-    hash.update(`${path}\0${bytes.length}\0`).update(bytes);
-  }
-  return hash.digest("hex");
 }
 
 /** @returns {Promise<string[]>} */

@@ -1,6 +1,9 @@
-import { findProgram } from "./command.mjs";
+import { existsSync } from "node:fs";
+import { dirname, isAbsolute } from "node:path";
+import { ask, findProgram } from "./command.mjs";
 import { checkRunc, checkRunsc, checkRuntime, provideRunsc } from "./container-runtime.mjs";
 import * as host from "./host.mjs";
+import { findCompiler, NATIVE_PROGRAMS } from "./native-programs.mjs";
 import { MINIMUM } from "./pins.mjs";
 import { checkDynamicPlugin, checkLanguageHost, checkPulumi, providePulumi } from "./pulumi-cli.mjs";
 import { isAtLeast } from "./version-number.mjs";
@@ -141,12 +144,12 @@ export const REQUIREMENTS = Object.freeze([
     provide: provideRunsc,
   },
   {
-    name: "PID 1",
-    what: "reaps the processes of a sandbox",
+    name: "C compiler",
+    what: "makes the engine's native programs, such as the agent that is PID 1 of every sandbox",
     neededFor: ENGINE,
-    check: () => firstOf("catatonit", "tini-static"),
-    hint: "install catatonit, or tini as a static program",
-    packages: sameEverywhere("catatonit"),
+    check: checkNativePrograms,
+    hint: "install gcc and the static C library with your package manager",
+    packages: { apt: ["gcc", "libc6-dev"], dnf: ["gcc", "glibc-static"], pacman: ["gcc"], apk: ["gcc", "musl-dev"] },
   },
   program("nft", "keeps sandboxes out of the host's networks", ENGINE, sameEverywhere("nftables")),
   program("ip", "makes the networks of sandboxes", ENGINE, { ...sameEverywhere("iproute2"), dnf: ["iproute"] }),
@@ -183,6 +186,16 @@ async function checkDisk() {
   const { path, freeBytes, isOverlay } = await host.examineHome();
   const found = `${path}, ${Math.floor(freeBytes / GIB)} GiB free${isOverlay ? ", on an overlay" : ""}`;
   return { ok: freeBytes >= NEEDED_BYTES && !isOverlay, found };
+}
+
+/** Either they are there already, as in a published package, or they can be made. */
+async function checkNativePrograms() {
+  if (NATIVE_PROGRAMS.every((file) => existsSync(file))) return toFinding(dirname(NATIVE_PROGRAMS[0] ?? ""));
+  const compiler = findCompiler();
+  if (!compiler) return toFinding(undefined);
+  // A compiler tells the path of a library that it has, and the bare name of one that it has not.
+  const { ok, text } = await ask(compiler, ["-print-file-name=libc.a"]);
+  return toFinding(ok && isAbsolute(text) ? compiler : undefined);
 }
 
 /**

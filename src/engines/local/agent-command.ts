@@ -56,7 +56,8 @@ export function createAgentCommand(sink: CommandSink, stdin: Readable | undefine
   const outputs: readonly AgentOutput[] = [output(1), output(2)];
   let input: AgentInput | undefined;
   const begin = () => {
-    if (stdin) input = createAgentInput(stdin, { send: (b) => sink.send(FRAME.stdin, b), end: () => sink.send(FRAME.stdinEnd) });
+    if (stdin)
+      input = createAgentInput(stdin, { send: (b) => sink.send(FRAME.stdin, b), end: () => sink.send(FRAME.stdinEnd) });
     started.resolve({ kind: "started" });
   };
   const conclude = (finish: (output: AgentOutput) => void) => {

@@ -2,8 +2,16 @@ import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
 import { OpenComputerError } from "../../errors";
 import { type AgentCommand, createAgentCommand, type RunningCommand } from "./agent-command";
-import { type AgentCommandLine, type AgentEvent, createFrameReader, FRAME_START_BYTES, frame, header } from "./agent-frames";
-import { numbersFrame, startFrame } from "./agent-frames";
+import {
+  type AgentCommandLine,
+  type AgentEvent,
+  createFrameReader,
+  FRAME_START_BYTES,
+  frame,
+  header,
+  numbersFrame,
+  startFrame,
+} from "./agent-frames";
 
 /**
  * The connection to an agent. Whatever is inside may be at its other end: what makes no sense ends the connection, and
@@ -55,7 +63,8 @@ export function openAgentConnection(socket: Socket, onClose: () => void): AgentC
       if (!request) throw tooLong();
       const command = createAgentCommand(
         {
-          send: (type, payload) => (payload ? write(header(type, id, payload.length), payload) : write(frame(type, id))),
+          send: (type, payload) =>
+            payload ? write(header(type, id, payload.length), payload) : write(frame(type, id)),
           say: (type, ...numbers) => write(numbersFrame(type, id, ...numbers)),
         },
         stdin,

@@ -34,7 +34,8 @@ async function withLimit({ started }: AgentCommand, connection: AgentConnection)
 async function startError(start: AgentStart, dir: string, spec: ExecSpec): Promise<OpenComputerError> {
   if (start.kind === "no-directory") return noDirectory(spec);
   if (!(await isRunning(dir))) return gone(dir);
-  const reason = start.kind === "failed" ? `no room for one more process (errno ${start.errno})` : "its agent has ended";
+  const reason =
+    start.kind === "failed" ? `no room for one more process (errno ${start.errno})` : "its agent has ended";
   return new OpenComputerError("internal", `cannot start a command in ${basename(dir)}: ${reason}`);
 }
 

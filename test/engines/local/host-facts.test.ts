@@ -52,7 +52,9 @@ describe("secrets of the host", () => {
     const has = (facts: typeof forSteps) =>
       facts.binds.some(({ destination }) => destination === "/etc/apt/sources.list");
     expect([has(forSteps), has(forSandboxes)]).toEqual([true, !isSecret]);
-    const shared = readdirSync(join(dir, "shared")).map((name) => readFileSync(join(dir, "shared", name), "utf8"));
+    const shared = readdirSync(join(dir, "shared"), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => readFileSync(join(entry.parentPath, entry.name), "utf8"));
     expect(shared.join()).not.toContain("mirror");
   });
 });
