@@ -119,7 +119,7 @@ function tooLong(job: LayerJob): OpenComputerError {
 
 /** The failure of a step, with what it said last. */
 export function stepError(
-  { step, place }: LayerJob,
+  { step, place }: Pick<LayerJob, "step" | "place">,
   what: string,
   exitCode: number,
   lastLines: readonly string[],

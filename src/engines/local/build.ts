@@ -1,9 +1,9 @@
 import { cpus } from "node:os";
 import { OpenComputerError } from "../../errors";
 import { stepKeys } from "../../image/hash";
-import type { ImageManifest, Step } from "../../image/image-manifest";
+import type { ImageManifest, Step, StepArgs } from "../../image/image-manifest";
 import { summariseStep } from "../../image/step";
-import type { BuildEvent, BuildPlan, BuildRequest, Checkpoint } from "../engine";
+import type { BuildEvent, BuildPlan, BuildRequest, Checkpoint, StartCommand } from "../engine";
 import { type BuildDeps, buildLayer, type LayerJob } from "./build-layer";
 import type { LayerStore } from "./layer-store";
 
@@ -62,11 +62,21 @@ function toSteps(count: number): string {
 export function checkpointAfter(steps: readonly Step[], layers: readonly string[]): Checkpoint {
   let env: Record<string, string> = {};
   let workdir: string | null = null;
+  let start: StartCommand | undefined;
   for (const step of steps) {
     if (step.type === "env") env = { ...env, ...step.args.vars };
     if (step.type === "workdir") workdir = step.args.path;
+    if (step.type === "start_command") start = toStartCommand(step.args);
   }
-  return { layers, env, workdir };
+  return { layers, env, workdir, ...(start ? { start } : {}) };
+}
+
+function toStartCommand({ command, readyCommand, readyTimeoutSeconds = 60 }: StepArgs<"start_command">): StartCommand {
+  return {
+    command,
+    ...(readyCommand === undefined ? {} : { readyCommand }),
+    readyTimeoutMs: readyTimeoutSeconds * 1000,
+  };
 }
 
 async function passStep(

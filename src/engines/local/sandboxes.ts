@@ -10,6 +10,7 @@ import type {
   Execution,
   Hibernated,
   SandboxSpec,
+  StartCommand,
   TakenCheckpoint,
 } from "../engine";
 import { thaw } from "./checkpoints/freezer";
@@ -146,12 +147,25 @@ async function startSandbox(
   const image = memory === undefined ? {} : { memory: deps.memories.dirOf(memory) };
   const request = { dir, layers, hostname: id, limits, network, machineId: machineId(id), ...image };
   await startContainer(deps, request, signal);
-  if (!start || memory !== undefined) return;
-  try {
-    await startService((spec) => execInContainer(deps, dir, spec), { env, workdir, start }, signal);
-  } catch (error) {
-    throw signal.aborted ? new OpenComputerError("aborted", "stopped while the start command was running") : error;
-  }
+  if (start && memory === undefined) await startUp(deps, dir, { env, workdir, start }, signal);
+}
+
+async function startUp(
+  deps: SandboxDeps,
+  dir: string,
+  service: Pick<Checkpoint, "env" | "workdir"> & { readonly start: StartCommand },
+  signal: AbortSignal,
+): Promise<void> {
+  const exec = (spec: ExecSpec) => execInContainer(deps, dir, spec);
+  const failure = await startService(exec, service, signal).catch((error) => {
+    throw signal.aborted ? new OpenComputerError("aborted", "stopped while the start command was starting") : error;
+  });
+  if (!failure) return;
+  const { what, exitCode, lastLines } = failure;
+  const message = [what, ...lastLines.map((line) => `  ${line}`)].join("\n");
+  throw new OpenComputerError("build_failed", message, {
+    details: { stepType: "start_command", exitCode, lastLines },
+  });
 }
 
 /** 32 hex digits, always the same for a sandbox, and another for every other. */

@@ -42,7 +42,7 @@ async function keepMemory(
       await runtime.saveMemory(basename(dir), image, signal);
       signal.throwIfAborted();
       const memory = `sleep-${randomBytes(16).toString("hex")}`;
-      const memoryBytes = await memories.commit(image, memory);
+      const memoryBytes = await memories.commit(image, memory, null);
       const asleep = await fallAsleep(dir, {
         ...record,
         sleep: { ...record.sleep, kind: "full", memory, memoryBytes },

@@ -20,8 +20,14 @@ export interface MemoryStore {
   dirOf(key: string): string;
   /** Makes an empty directory for an image in the making. */
   begin(): Promise<string>;
-  /** Makes it the image of this key, durably, and returns its size. `dir` is gone afterwards. */
-  commit(dir: string, key: string): Promise<number>;
+  /**
+   * Makes it the image of this key, durably, and returns its size. `dir` is gone afterwards.
+   *
+   * @param layer the layer that holds the files of the same moment; null where they are still a sandbox's own
+   */
+  commit(dir: string, key: string, layer: string | null): Promise<number>;
+  /** The layer that an image was committed with. */
+  layerOf(key: string): Promise<string | null>;
   /** Gives an image a second key, without a copy. Returns its size. */
   share(key: string, as: string): Promise<number>;
   /** Throws a directory away. */
@@ -31,7 +37,12 @@ export interface MemoryStore {
   collect(keep: ReadonlySet<string>): Promise<number>;
 }
 
-const recordSchema = z.object({ key: z.string(), runtimeVersion: z.string(), sizeBytes: z.number() });
+const recordSchema = z.object({
+  key: z.string(),
+  runtimeVersion: z.string(),
+  layer: z.string().nullable(),
+  sizeBytes: z.number(),
+});
 
 /** The memory images of a home, for a runtime of this version. */
 export function createMemoryStore(home: LocalHome, runtimeVersion: string): MemoryStore {
@@ -52,9 +63,10 @@ export function createMemoryStore(home: LocalHome, runtimeVersion: string): Memo
     isUsable: async (key) => (await recordOf(key))?.runtimeVersion === runtimeVersion,
     dirOf,
     begin: () => beginImage(home),
-    async commit(dir, key) {
+    layerOf: async (key) => (await recordOf(key))?.layer ?? null,
+    async commit(dir, key, layer) {
       const sizeBytes = await diskUsage(dir);
-      await writeRecordFile(join(dir, "image.json"), { key, runtimeVersion, sizeBytes });
+      await writeRecordFile(join(dir, "image.json"), { key, runtimeVersion, layer, sizeBytes });
       await syncFileSystem(home.memory);
       await settle(dir, key);
       return sizeBytes;

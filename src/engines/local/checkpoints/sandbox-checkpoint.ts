@@ -64,7 +64,7 @@ async function ofRunning(
     const taken = await layers.sizeOf(key);
     if (kind === "disk_only" || image === null) return toTaken(record, [...record.layers, key], taken);
     const memory = newKey();
-    const held = await memories.commit(image, memory);
+    const held = await memories.commit(image, memory, key);
     return toTaken(record, [...record.layers, key], taken + held, memory);
   } catch (error) {
     throw signal.aborted ? new OpenComputerError("aborted", "stopped while a checkpoint was taken") : error;

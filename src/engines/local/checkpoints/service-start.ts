@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { OpenComputerError } from "../../../errors";
 import type { Checkpoint, ExecSpec, Execution, StartCommand } from "../../engine";
 import { createLineSplitter } from "../line-splitter";
 
@@ -11,22 +10,28 @@ const READY_POLL_MS = 100;
 const READY_ANSWER_MS = 10_000;
 const LAST_LINES = 20;
 
+/** Why a service did not come up. */
+export interface ServiceFailure {
+  readonly what: string;
+  /** -1 where it runs still. */
+  readonly exitCode: number;
+  readonly lastLines: readonly string[];
+}
+
 /**
- * Starts what a `start_command` step says and waits until it is ready. It runs on when this resolves; what it prints then
- * goes nowhere.
- *
- * @throws build_failed with `details` {exitCode, lastLines}
+ * Starts what a `start_command` step says and waits until it is ready; null where it is. It runs on when this resolves;
+ * what it prints then goes nowhere.
  */
 export async function startService(
   exec: ServiceExec,
   { env, workdir, start }: Pick<Checkpoint, "env" | "workdir"> & { readonly start: StartCommand },
   signal: AbortSignal,
   onLine: (line: string, stream: "stdout" | "stderr") => void = () => undefined,
-): Promise<void> {
+): Promise<ServiceFailure | null> {
   const common = { env, cwd: workdir, user: "sandbox" } as const;
   const service = await exec({ ...common, argv: ["/bin/sh", "-c", start.command], timeoutMs: 0 });
   const printed = listen(service, onLine);
-  if (start.readyCommand === undefined) return;
+  if (start.readyCommand === undefined) return null;
   const ask: ExecSpec = { ...common, argv: ["/bin/sh", "-c", start.readyCommand], timeoutMs: READY_ANSWER_MS, signal };
   const giveUpAt = performance.now() + start.readyTimeoutMs;
   let exitCode: number | undefined;
@@ -35,11 +40,12 @@ export async function startService(
   });
   while (!(await succeeds(exec, ask))) {
     // One that went into the background by itself ends with 0.
-    if (exitCode) throw failure(start, `ended with code ${exitCode} before it was ready`, exitCode, printed());
+    if (exitCode) return failure(start, `ended with code ${exitCode} before it was ready`, exitCode, printed());
     const seconds = start.readyTimeoutMs / 1000;
-    if (performance.now() > giveUpAt) throw failure(start, `was not ready within ${seconds} s`, -1, printed());
+    if (performance.now() > giveUpAt) return failure(start, `was not ready within ${seconds} s`, -1, printed());
     await sleep(READY_POLL_MS, undefined, { signal });
   }
+  return null;
 }
 
 /** Reads all that a service prints, and keeps its last lines. */
@@ -64,11 +70,7 @@ async function succeeds(exec: ServiceExec, ask: ExecSpec): Promise<boolean> {
   return (await question.result).exitCode === 0;
 }
 
-function failure(start: StartCommand, what: string, exitCode: number, lastLines: readonly string[]): OpenComputerError {
-  const head = `the start command ${JSON.stringify(start.command)} ${what}`;
-  const ready = start.readyCommand === undefined ? [] : [`asked with ${JSON.stringify(start.readyCommand)}`];
-  const message = [[head, ...ready].join("; "), ...lastLines.map((line) => `  ${line}`)].join("\n");
-  return new OpenComputerError("build_failed", message, {
-    details: { stepType: "start_command", exitCode, lastLines },
-  });
+function failure(start: StartCommand, ending: string, exitCode: number, lastLines: readonly string[]): ServiceFailure {
+  const asked = start.readyCommand === undefined ? "" : `; it was asked with ${JSON.stringify(start.readyCommand)}`;
+  return { what: `the start command ${JSON.stringify(start.command)} ${ending}${asked}`, exitCode, lastLines };
 }
