@@ -6,6 +6,7 @@ import type { ServerApi } from "../../src/api/contract";
 import type { BuildLogEvent } from "../../src/api/records";
 import { createClient } from "../../src/client/client";
 import { connectEmbedded } from "../../src/client/embedded";
+import { OpenComputerError } from "../../src/errors";
 import { Image } from "../../src/image/image";
 import { Sandbox, Snapshots } from "../../src/sdk";
 import { readServerConfig } from "../../src/server/config";
@@ -207,6 +208,97 @@ describe("a sandbox", () => {
     await sandbox.files.remove("/d/f");
     expect([await sandbox.files.exists("/d/f"), await sandbox.files.exists("/d/é")]).toEqual([false, true]);
     await expect(sandbox.files.read("/d/f")).rejects.toMatchObject({ code: "not_found" });
+  });
+});
+
+describe("checkpoints", () => {
+  it("are kept, gone back to, started from and removed", async () => {
+    const sandbox = await Sandbox.create({ ...where, envs: { A: "1", B: "1" }, metadata: { m: "x" } });
+    const { files } = sandbox;
+    await files.write("/f", "one");
+    const begun = await sandbox.createCheckpoint("first", { retentionPolicy: { mode: "delete_oldest", maxCount: 2 } });
+    expect(begun).toMatchObject({ name: "first", kind: "disk_only", status: "processing", sandboxId: sandbox.id });
+    expect(await sandbox.waitForCheckpoint(begun.id)).toMatchObject({ status: "ready", sizeBytes: 3 });
+    await files.write("/f", "two");
+    const second = await api.createCheckpoint(sandbox.id, { name: "second", owner: "urn" });
+    await expect(sandbox.createCheckpoint("first")).rejects.toMatchObject({ code: "conflict" });
+
+    await sandbox.restoreCheckpoint(begun.id);
+    expect([sandbox.status, await files.read("/f")]).toEqual(["running", "one"]);
+    await sandbox.kill();
+    const listed = await sandbox.listCheckpoints();
+    expect(listed.map(({ name, status }) => [name, status])).toEqual([
+      ["second", "ready"],
+      ["first", "ready"],
+    ]);
+    expect(listed[0]?.owner).toBe("urn");
+    expect(await api.listAllCheckpoints()).toEqual(listed);
+    expect(await api.getCheckpoint(second.id)).toEqual(listed[0]);
+
+    const tags = { team: "core" };
+    await using copy = await Sandbox.createFromCheckpoint(second.id, { ...where, envs: { B: "2" }, tags });
+    expect(await copy.files.read("/f")).toBe("two");
+    expect((await copy.exec.run("env A")).stdout + (await copy.exec.run("env B")).stdout).toBe("1\n2\n");
+    expect(await api.getSandbox(copy.id)).toMatchObject({ tags, metadata: { m: "x" }, fromCheckpointId: second.id });
+    for (const _time of ["once", "again is fine"]) await sandbox.deleteCheckpoint(second.id);
+    await expect(api.getCheckpoint(second.id)).rejects.toMatchObject({ code: "not_found" });
+    expect(await copy.files.read("/f")).toBe("two");
+  });
+
+  it("that fail say why", async () => {
+    await using sandbox = await Sandbox.create(where);
+    await expect(sandbox.createCheckpoint("n", { kind: "full" })).rejects.toMatchObject({ code: "unsupported" });
+    engine.failures.checkpoint = new OpenComputerError("unavailable", "the disk is full");
+    const { id } = await sandbox.createCheckpoint("n");
+    await expect(sandbox.waitForCheckpoint(id)).rejects.toThrow("the disk is full");
+    await expect(Sandbox.createFromCheckpoint(id, where)).rejects.toMatchObject({ code: "invalid_input" });
+    await expect(sandbox.restoreCheckpoint(id)).rejects.toMatchObject({ code: "invalid_input" });
+  });
+
+  it("that cannot be gone back to leave no sandbox", async () => {
+    await using sandbox = await Sandbox.create(where);
+    const { id } = await sandbox.createCheckpoint("n");
+    await sandbox.waitForCheckpoint(id);
+    engine.failures.restore = new Error("no");
+    await expect(sandbox.restoreCheckpoint(id)).rejects.toMatchObject({ code: "gone" });
+  });
+
+  it("are not needed for a fork", async () => {
+    await using sandbox = await Sandbox.create(where);
+    await sandbox.files.write("/f", "one");
+    const forks = await sandbox.fork(3, { envs: { ROLE: "worker" } });
+    const seen = forks.map(async ({ sandbox: fork }) => [
+      await fork?.files.read("/f"),
+      (await fork?.exec.run("env ROLE"))?.stdout,
+    ]);
+    expect(await Promise.all(seen)).toEqual([1, 2, 3].map(() => ["one", "worker\n"]));
+    expect(await sandbox.listCheckpoints()).toEqual([]);
+    engine.failCreate = new OpenComputerError("unavailable", "no room");
+    expect(await sandbox.fork(1)).toMatchObject([{ error: { code: "unavailable", message: "no room" } }]);
+  });
+});
+
+describe("a sandbox that sleeps", () => {
+  it("is there, and is woken by a call or by a use", async () => {
+    const sandbox = await Sandbox.create({ ...where, timeout: 600 });
+    await sandbox.files.write("/f", "one");
+    expect(await sandbox.hibernate()).toMatchObject({ sandboxID: sandbox.id, status: "hibernated", kind: "disk_only" });
+    expect(await sandbox.hibernate()).toMatchObject({ status: "hibernated" });
+    expect([sandbox.status, await sandbox.isRunning()]).toEqual(["hibernated", false]);
+    expect(await api.listSandboxes()).toMatchObject([{ sandboxID: sandbox.id, status: "hibernated" }]);
+    expect(await api.wakeSandbox(sandbox.id)).toMatchObject({ status: "running", timeout: 600 });
+
+    for (const use of [() => sandbox.files.read("/f"), () => sandbox.exec.run("echo")]) {
+      await sandbox.hibernate();
+      await use();
+      expect(await sandbox.isRunning()).toBe(true);
+    }
+    await sandbox.hibernate();
+    await sandbox.wake({ timeout: 60 });
+    expect(await api.getSandbox(sandbox.id)).toMatchObject({ status: "running", timeout: 60 });
+    await sandbox.hibernate();
+    await sandbox.kill();
+    await expect(sandbox.wake()).rejects.toMatchObject({ code: expect.stringMatching(/gone|not_found/) });
   });
 });
 
