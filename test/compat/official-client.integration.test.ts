@@ -116,6 +116,66 @@ describe("tags", () => {
   });
 });
 
+describe("checkpoints", () => {
+  const names = async (sandbox: Sandbox) => (await sandbox.listCheckpoints()).map(({ name, status }) => [name, status]);
+  const whenReady = (sandbox: Sandbox, id: string) =>
+    expect
+      .poll(async () => (await sandbox.listCheckpoints()).find((one) => one.id === id)?.status, { timeout: 30_000 })
+      .toBe("ready");
+
+  it("are taken, gone back to, started from and deleted", async () => {
+    const sandbox = await Sandbox.create({ ...options, envs: { MODE: "test", ROLE: "parent" } });
+    await sandbox.files.write("/home/sandbox/notes.txt", "one\n");
+    const taken = await sandbox.createCheckpoint("one", { kind: "disk_only" });
+    expect(taken).toMatchObject({ name: "one", kind: "disk_only", status: "processing", sandboxId: sandbox.sandboxId });
+    await whenReady(sandbox, taken.id);
+    await sandbox.files.write("/home/sandbox/notes.txt", "two\n");
+    const retentionPolicy = { mode: "delete_oldest" as const, maxCount: 2 };
+    const second = await sandbox.createCheckpoint("two", { promoteToFull: false, retentionPolicy });
+    await whenReady(sandbox, second.id);
+    await expect(sandbox.createCheckpoint("two")).rejects.toThrow(/Failed to create checkpoint: 409/);
+
+    await sandbox.restoreCheckpoint(taken.id);
+    expect(await sandbox.exec.run("cat notes.txt")).toMatchObject({ exitCode: 0, stdout: "one\n" });
+    await sandbox.files.write("/home/sandbox/notes.txt", "three\n");
+    const third = await sandbox.createCheckpoint("three", { retentionPolicy });
+    await whenReady(sandbox, third.id);
+    // The sandbox stands on the oldest, so the next one made way.
+    expect(await names(sandbox)).toEqual([
+      ["three", "ready"],
+      ["one", "ready"],
+    ]);
+    await expect(Sandbox.createFromCheckpoint(second.id, options)).rejects.toThrow(/404/);
+    await sandbox.kill();
+
+    const copy = await Sandbox.createFromCheckpoint(third.id, { ...options, timeout: 60, envs: { ROLE: "copy" } });
+    expect(copy.sandboxId).not.toBe(sandbox.sandboxId);
+    expect(await copy.exec.run("cat notes.txt; echo $MODE $ROLE")).toMatchObject({ stdout: "three\ntest copy\n" });
+    for (const { id } of await sandbox.listCheckpoints()) await sandbox.deleteCheckpoint(id);
+    await sandbox.deleteCheckpoint(taken.id);
+    expect(await sandbox.listCheckpoints()).toEqual([]);
+    expect(await copy.exec.run("cat notes.txt")).toMatchObject({ stdout: "three\n" });
+    await copy.kill();
+  });
+
+  it("go on with a sandbox that was asleep", async () => {
+    const sandbox = await Sandbox.create(options);
+    await sandbox.files.write("/home/sandbox/notes.txt", "kept\n");
+    await sandbox.hibernate();
+    expect([sandbox.status, await sandbox.isRunning()]).toEqual(["hibernated", false]);
+    await sandbox.wake();
+    expect([sandbox.status, await sandbox.isRunning()]).toEqual(["running", true]);
+    expect(await sandbox.exec.run("cat notes.txt")).toMatchObject({ stdout: "kept\n" });
+
+    // The client asks the server not to hold its call while it wakes the sandbox, and calls again.
+    await sandbox.hibernate();
+    expect(await sandbox.files.read("/home/sandbox/notes.txt")).toBe("kept\n");
+    await sandbox.hibernate();
+    expect(await sandbox.exec.run("cat notes.txt")).toMatchObject({ stdout: "kept\n" });
+    await sandbox.kill();
+  });
+});
+
 describe("snapshots", () => {
   it("are created, listed, got, started from and deleted", async () => {
     const snapshots = new Snapshots(options);
