@@ -13,6 +13,9 @@ export const MINIMUM = Object.freeze({
   go: "1.21.0",
 });
 
+/** What images are built with beside us, for comparison alone. */
+export const BUILDKIT_VERSION = "v0.34.2";
+
 /** The Pulumi CLI that is fetched where none is installed. */
 export const PULUMI_VERSION = "3.250.0";
 
@@ -30,7 +33,7 @@ export const PULUMI_VERSION = "3.250.0";
  * host is older than the CLI on purpose: it is the last one whose module resolves without its repository, and the
  * protocol between the two is stable.
  *
- * @type {Readonly<Record<"pulumi" | "pulumi-language-nodejs" | "runsc", GoTool>>}
+ * @type {Readonly<Record<"pulumi" | "pulumi-language-nodejs" | "runsc" | "buildkitd" | "buildctl", GoTool>>}
  */
 export const GO_TOOLS = Object.freeze({
   pulumi: {
@@ -50,5 +53,19 @@ export const GO_TOOLS = Object.freeze({
     ldflags: "-X gvisor.dev/gvisor/runsc/version.version=v0.0.0-20260905035102-160fafc42237",
     env: { CGO_ENABLED: "0" },
     takes: "about two minutes",
+  },
+  buildkitd: {
+    package: "github.com/moby/buildkit/cmd/buildkitd",
+    version: BUILDKIT_VERSION,
+    ldflags: `-X github.com/moby/buildkit/version.Version=${BUILDKIT_VERSION}`,
+    env: { CGO_ENABLED: "0" },
+    takes: "about two minutes",
+  },
+  buildctl: {
+    package: "github.com/moby/buildkit/cmd/buildctl",
+    version: BUILDKIT_VERSION,
+    ldflags: `-X github.com/moby/buildkit/version.Version=${BUILDKIT_VERSION}`,
+    env: { CGO_ENABLED: "0" },
+    takes: "less than a minute",
   },
 });

@@ -11,8 +11,8 @@ const OWN = "one line of the last of 8 steps changed";
 const BUILDKIT = "the same with BuildKit";
 /** Steps that do nothing come one by one on top of one: the difference is theirs alone. */
 const NOTHING = 8;
-const ownNothing = (steps: number) => `${steps} steps that do nothing`;
-const buildkitNothing = (steps: number) => `${steps} steps that do nothing, BuildKit`;
+const ownNothing = (steps: number) => (steps === 1 ? "1 step that does nothing" : `${steps} steps that do nothing`);
+const buildkitNothing = (steps: number) => `${ownNothing(steps)}, BuildKit`;
 const NOTHING_RATIO = "a step that does nothing";
 const UNIT = "× BuildKit";
 
