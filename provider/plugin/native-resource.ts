@@ -43,7 +43,7 @@ export const NATIVE_RESOURCES: Readonly<Record<string, NativeResource>> = {
       whereThere(
         () => api.getSandbox(id, { signal }),
         ({ status }) => status === "running" || status === "hibernated",
-        fromSandbox,
+        async (sandbox) => fromSandbox(sandbox, await originOf(api, sandbox, signal)),
       ),
   },
   "opencomputer:index:Checkpoint": {
@@ -62,11 +62,11 @@ export const NATIVE_RESOURCES: Readonly<Record<string, NativeResource>> = {
 async function whereThere<T>(
   get: () => Promise<T>,
   isThere: (record: T) => boolean,
-  toFound: (record: T) => Found,
+  toFound: (record: T) => Found | Promise<Found>,
 ): Promise<Found | undefined> {
   try {
     const record = await get();
-    return isThere(record) ? toFound(record) : undefined;
+    return isThere(record) ? await toFound(record) : undefined;
   } catch (error) {
     if (isOpenComputerError(error, "not_found")) return undefined;
     throw error;
@@ -81,12 +81,32 @@ function fromCheckpoint({ id, sandboxId, name, kind }: CheckpointInfo): Found {
   return { id, inputs: given({ sandbox: sandboxId, name, kind: unless("disk_only", kind) }) };
 }
 
-/** The environment is not there: no server tells it, as it may hold secrets. What is the default, a program would not write. */
-function fromSandbox(sandbox: SandboxInfo): Found {
+/** The checkpoint that somebody took and started a sandbox from; that of an image is none. */
+async function originOf(
+  api: HandlerContext["api"],
+  { sandboxID, snapshot, fromCheckpointId }: SandboxInfo,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  if (snapshot !== undefined || fromCheckpointId === undefined) return undefined;
+  const found = await whereThere(
+    () => api.getCheckpoint(fromCheckpointId, { signal }),
+    // One that was put back stands on a checkpoint of its own.
+    ({ sandboxId }) => sandboxId !== sandboxID,
+    fromCheckpoint,
+  );
+  return found?.id;
+}
+
+/**
+ * The environment is not there: no server tells it, as it may hold secrets. What is the default, or comes with a checkpoint,
+ * a program would not write.
+ */
+function fromSandbox(sandbox: SandboxInfo, checkpoint: string | undefined): Found {
   const { sandboxID, snapshot, metadata, tags, timeout, memoryMB, cpuCount, network } = sandbox;
+  const common = { snapshot, checkpoint, metadata, tags, timeout: unless(0, timeout) };
+  if (checkpoint !== undefined) return { id: sandboxID, inputs: given(common) };
   const sizes = { memoryMB: unless(4096, memoryMB), cpuCount: unless(1, cpuCount) };
-  const limits = { timeout: unless(0, timeout), network: unless("egress", network) };
-  return { id: sandboxID, inputs: given({ snapshot, metadata, tags, ...limits, ...sizes }) };
+  return { id: sandboxID, inputs: given({ ...common, ...sizes, network: unless("egress", network) }) };
 }
 
 function unless<T>(standard: T, value: T | undefined): T | undefined {

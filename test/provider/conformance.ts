@@ -88,8 +88,11 @@ export function describeConformance(host: string, { start, urn, inputs }: Provid
       const outs = await snapshots.update(first.id, first.outs, checked, { ...facts, oldInputs });
       expect(outs).toMatchObject({ record: { version: 2 }, labels: { team: "data" } });
       const pooled = { ...checked, warmPool: 1 };
-      const poolDiff = await snapshots.diff(first.id, outs, pooled, { ...facts, oldInputs: checked });
-      expect(poolDiff).toMatchObject({ changes: CHANGES, replaces: [] });
+      const told = { ...facts, oldInputs: checked };
+      expect(await snapshots.diff(first.id, outs, pooled, told)).toMatchObject({ changes: CHANGES, replaces: [] });
+      const warm = await snapshots.update(first.id, outs, pooled, told);
+      expect(warm).toMatchObject({ record: outs["record"], warmPool: 1 });
+      expect(await snapshots.read(first.id, warm, { ...facts, oldInputs: pooled })).toMatchObject({ props: warm });
       expect(await snapshots.read(first.id, outs, { ...facts, oldInputs: checked })).toMatchObject({ props: outs });
     });
 

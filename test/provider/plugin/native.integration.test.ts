@@ -125,6 +125,20 @@ describe("imports", () => {
     expect(found).toMatchObject({ id, inputs: { timeout: 60, tags: { a: "1" } }, props: { sandboxId: id } });
   });
 
+  it("find a checkpoint by its id, and a sandbox that was started from it", async () => {
+    const { id: kept } = await up("Sandbox", "kept", { network: "none", cpuCount: 2, memoryMB: 512 });
+    const { id, outs } = await up("Checkpoint", "made", { sandbox: kept, name: "moment" });
+    const found = await provider.read(id, {}, { urn: urnOf("Checkpoint", "found") });
+    expect(found).toMatchObject({ id, inputs: { sandbox: kept, name: "moment" }, props: outs });
+    const { id: copy } = await up("Sandbox", "copy", { checkpoint: id, timeout: 60 });
+    const { inputs } = await provider.read(copy, {}, { urn: urnOf("Sandbox", "found-copy") });
+    expect(inputs).toEqual({ checkpoint: id, timeout: 60 });
+    await stage.server.request("POST", `/api/sandboxes/${copy}/hibernate`);
+    expect((await provider.read(copy, {}, { urn: urnOf("Sandbox", "asleep") })).props).toMatchObject({
+      ...{ sandboxId: copy, status: "hibernated" },
+    });
+  });
+
   it("say where there is nothing", async () => {
     expect(await provider.read("nothing", {}, { urn: urnOf("Snapshot", "x") })).toEqual({
       id: "",
