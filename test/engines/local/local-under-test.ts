@@ -19,7 +19,7 @@ export class LocalUnderTest {
 
   constructor(
     readonly runtime: TestedRuntime,
-    private readonly registry: () => RegistryFixture,
+    readonly registry: () => RegistryFixture,
     readonly outside: () => Outside,
   ) {
     this.home = join(tmpdir(), `oc-engine-${process.pid}-${runtime}`);
@@ -91,6 +91,7 @@ export function toEngineUnderTest(local: LocalUnderTest): EngineUnderTest {
     create: () => local.create(),
     holdings: () => local.holdings(),
     reachableUrl: () => `${local.registryUrl()}/apt/Packages`,
+    registry: local.registry,
     outside: local.outside,
     // gVisor's kernel stands under the limits itself, and ends with all that it runs.
     limitsEnd: local.runtime === "runsc" ? "sandbox" : "process",

@@ -5,6 +5,7 @@ import { OpenComputerError } from "../../../src/errors";
 import { digestOf } from "../../../src/image/hash";
 import type { Step } from "../../../src/image/image-manifest";
 import type { Outside } from "../../fixtures/outside";
+import type { RegistryFixture } from "../../fixtures/registry";
 
 /** An engine that the suite is run on. */
 export interface EngineUnderTest {
@@ -14,6 +15,8 @@ export interface EngineUnderTest {
   readonly holdings: () => string[];
   /** An address that answers sandboxes over HTTP. */
   readonly reachableUrl: () => string;
+  /** Where packages come from. */
+  readonly registry: () => RegistryFixture;
   /** A host beyond the machine; its name server is the one that the engine asks. */
   readonly outside: () => Outside;
   /** What using up memory or processes ends: the one process, or the sandbox with all of them. */

@@ -47,7 +47,7 @@ async function update(context: StepContext, number: number): Promise<Attempt> {
 
 async function install(context: StepContext, packages: readonly string[]): Promise<Attempt> {
   const request = ["install", "-y", "--", ...packages];
-  await lendArchives(context, request);
+  if (context.wasLent) await lendArchives(context, request);
   return aptGet(context, request);
 }
 
@@ -59,7 +59,8 @@ async function lendArchives(context: StepContext, request: readonly string[]): P
     if (name !== undefined && sha256 !== undefined) wanted.push({ name, sha256 });
     return false;
   };
-  const argv = ["apt-get", ...APT_OPTIONS, "--print-uris", ...request] as const;
+  // Without the option it tells the hash of another kind, or none.
+  const argv = ["apt-get", ...APT_OPTIONS, "-o", "Acquire::ForceHash=SHA256", "--print-uris", ...request] as const;
   // Where it fails, the installation itself fails, and says why.
   await context.run({ argv, env: { ...context.env, ...APT_ENV }, onLine });
   let lent = 0;
