@@ -88,8 +88,8 @@ const CASES: readonly Case[] = [
   ["a token in an image", noPlainSecrets.check(snapshot(Image.base().env({ A_KEY: "x", B: "y" })), {}), ["sets A_KEY"]],
 
   ["a timeout", sandboxTimeout.check(sandbox({ timeout: 60 }), {}), []],
-  ["no timeout", sandboxTimeout.check(sandbox({}), {}), ["never ends"]],
-  ["a timeout of 0", sandboxTimeout.check(sandbox({ timeout: 0 }), {}), ["never ends"]],
+  ["no timeout", sandboxTimeout.check(sandbox({}), {}), ["never sleeps"]],
+  ["a timeout of 0", sandboxTimeout.check(sandbox({ timeout: 0 }), {}), ["never sleeps"]],
   ["a long timeout", sandboxTimeout.check(sandbox({ timeout: 90 }), { maxSeconds: 60 }), ["90 seconds; at most 60"]],
   ["a timeout that is not known yet", sandboxTimeout.check(sandbox({ timeout: UNKNOWN }), {}), []],
   ["a snapshot", sandboxTimeout.check(pip("a==1"), {}), []],
@@ -145,6 +145,6 @@ describe("a rule as a policy", () => {
     await readInputs.remediateResource?.(
       args as unknown as Parameters<NonNullable<typeof readInputs.remediateResource>>[0],
     );
-    expect(await violations("urn:read")).toEqual([expect.stringContaining("never ends")]);
+    expect(await violations("urn:read")).toEqual([expect.stringContaining("never sleeps")]);
   });
 });

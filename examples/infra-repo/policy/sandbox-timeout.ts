@@ -7,7 +7,7 @@ export const sandboxTimeout: Rule<{ maxSeconds?: number }> = {
   configSchema: { properties: { maxSeconds: { type: "integer", minimum: 1, default: 604_800 } } },
   check({ kind, timeout = 0 }, { maxSeconds = 604_800 }) {
     if (kind !== "Sandbox" || timeout === "unknown") return [];
-    if (timeout === 0) return [`no timeout, so it never ends: set timeout to at most ${maxSeconds} seconds`];
+    if (timeout === 0) return [`no timeout, so it never sleeps: set timeout to at most ${maxSeconds} seconds`];
     return timeout <= maxSeconds ? [] : [`timeout is ${timeout} seconds; at most ${maxSeconds} are allowed`];
   },
 };
