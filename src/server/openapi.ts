@@ -1,5 +1,14 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { z } from "zod";
+import {
+  checkpointInfoSchema,
+  createCheckpointSchema,
+  forkManySchema,
+  forkRequestSchema,
+  forkResultSchema,
+  hibernationInfoSchema,
+  wakeRequestSchema,
+} from "../api/checkpoint-schemas";
 import { networkFieldsSchema } from "../api/network-fields";
 import {
   buildInfoSchema,
@@ -59,6 +68,11 @@ const newSandboxSchema = z.object({
   tags: labelsSchema.optional(),
   owner: ownerSchema.optional(),
 });
+const restoringSchema = z.object({
+  sandboxId: z.string(),
+  checkpointId: z.string(),
+  status: z.literal("restoring"),
+});
 const async = { async: z.literal("1").optional() };
 const from = { from: z.string().optional() };
 const path = { path: z.string() };
@@ -77,7 +91,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
     answer: z.array(snapshotInfoSchema),
   }),
   e("get", "/snapshots/{ref}", "A version: name, name@3, name@HASH, name:tag", 200, { answer: snapshotInfoSchema }),
-  e("patch", "/snapshots/{ref}", "Change labels or retention of a name", 200, {
+  e("patch", "/snapshots/{ref}", "Change labels, retention or warm pool of a name", 200, {
     body: snapshotChangeSchema,
     answer: snapshotInfoSchema,
   }),
@@ -99,13 +113,38 @@ export const ENDPOINTS: readonly Endpoint[] = [
     answer: sandboxInfoSchema,
     events: true,
   }),
-  e("get", "/sandboxes", "The running sandboxes, newest first; `tag=KEY=VALUE`: those that have it", 200, {
+  e("get", "/sandboxes", "The sandboxes that run or sleep, newest first; `tag=KEY=VALUE`: those that have it", 200, {
     answer: z.array(sandboxInfoSchema),
     query: { tag: z.array(z.string()).optional() },
   }),
   e("get", sandbox, "One sandbox", 200, { answer: sandboxInfoSchema }),
   e("delete", sandbox, "End a sandbox", 204),
   e("post", `${sandbox}/timeout`, "Set the idle timeout anew", 204, { body: setTimeoutRequestSchema }),
+  e("post", `${sandbox}/hibernate`, "Send it to sleep; the next use wakes it", 200, { answer: hibernationInfoSchema }),
+  e("post", `${sandbox}/wake`, "Wake it", 200, { body: wakeRequestSchema, answer: sandboxInfoSchema }),
+  e("post", `${sandbox}/fork`, "Start several from what it is now", 200, {
+    body: forkManySchema,
+    answer: z.array(forkResultSchema),
+  }),
+  e("post", `${sandbox}/checkpoints`, "Keep what it is now; taken in the background", 201, {
+    body: createCheckpointSchema,
+    answer: checkpointInfoSchema,
+  }),
+  e("get", `${sandbox}/checkpoints`, "Its checkpoints, newest first, also when it is gone", 200, {
+    answer: z.array(checkpointInfoSchema),
+  }),
+  e("delete", `${sandbox}/checkpoints/{checkpointId}`, "Delete one; what was started from it lives on", 204),
+  e("post", `${sandbox}/checkpoints/{checkpointId}/restore`, "Put it back; later calls wait for that", 200, {
+    answer: restoringSchema,
+  }),
+  e("post", "/sandboxes/from-checkpoint/{checkpointId}", "Start a sandbox from a checkpoint", 201, {
+    body: forkRequestSchema,
+    answer: sandboxInfoSchema,
+  }),
+  e("get", "/checkpoints", "The checkpoints of all sandboxes, newest first", 200, {
+    answer: z.array(checkpointInfoSchema),
+  }),
+  e("get", "/checkpoints/{checkpointId}", "One checkpoint", 200, { answer: checkpointInfoSchema }),
   e("get", `${sandbox}/tags`, "Its tags", 200, { answer: sandboxTagsSchema }),
   e("put", `${sandbox}/tags`, "Put tags in the place of all that it has", 200, {
     body: labelsSchema,

@@ -39,8 +39,8 @@ export interface ServerMakings {
 /**
  * The life of a server, in order:
  *
- *   lock home → open store → start engine (it removes what no row calls running) → settle what a crash interrupted
- *   → adopt sandboxes → listen → write server.json
+ *   lock home → open store → start engine (it removes what no row calls running or hibernated) → settle what a crash
+ *   interrupted → adopt sandboxes → fill warm pools → listen → write server.json
  *   … and to stop: end commands, builds and their answers, close listener, engine and store, remove server.json, unlock
  *
  * A start that fails undoes what it had done, in reverse.
@@ -78,6 +78,7 @@ async function start(config: ServerConfig, makings: ServerMakings, undo: Undo[])
   // A start waits half of its time for the kernel.
   const atOnce = { buildsAtOnce: cores, startsAtOnce: 2 * cores };
   const services = createServices({ engine, store, home, now, log, ...atOnce });
+  undo.push(() => services.warm.close());
   undo.push(() => services.sandboxes.close());
   await settle(store, services, makings);
   const apiKey = await localApiKey(store, home, now());
@@ -91,7 +92,7 @@ async function start(config: ServerConfig, makings: ServerMakings, undo: Undo[])
 }
 
 async function startEngine(store: Store, { engine, log, signal }: ServerMakings): Promise<void> {
-  const rows = await store.listSandboxes(["running"]);
+  const rows = await store.listSandboxes(["running", "hibernated"]);
   await engine.start({
     knownSandboxes: rows.map((row) => row.id),
     onProgress: (line) => log.info({ progress: line }, line),
@@ -107,9 +108,10 @@ async function settle(store: Store, services: Services, { log, now }: ServerMaki
     retryable: true,
   } as const;
   const counts = await store.settleInterrupted(reason, now());
-  if (counts.builds + counts.snapshots + counts.sandboxes > 0) log.warn(counts, "the last server was interrupted");
+  if (counts.builds + counts.snapshots + counts.checkpoints > 0) log.warn(counts, "the last server was interrupted");
   await store.dropSuperseded(now());
-  await services.sandboxes.adopt(await store.listSandboxes(["running"]));
+  await services.sandboxes.adopt(await store.listSandboxes(["running", "hibernated"]));
+  await services.warm.open();
 }
 
 /** Ends what answers wait for, so that they can be given, and takes no more. */

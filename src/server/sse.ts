@@ -1,12 +1,9 @@
 import type { Context } from "hono";
 import { encodeEvent, KEEPALIVE, KEEPALIVE_SECONDS } from "../api/events";
-import type { BuildEvent } from "../engines/engine";
 import { invalidInput, isOpenComputerError, toErrorJson } from "../errors";
 import type { Log } from "./log";
 import { whenAborted } from "./services/abortable";
-
-/** What happens on the way, and at last what came of it. */
-export type Progress<T> = AsyncGenerator<BuildEvent, T>;
+import type { Progress } from "./services/progress";
 
 export interface ProgressAnswer<T> {
   /** Begins the work; the signal fires when the reader leaves. */
@@ -40,14 +37,6 @@ export function streamProgress<T>(c: Context, answer: ProgressAnswer<T>): Respon
     "Cache-Control": "no-cache",
     Connection: "keep-alive",
   });
-}
-
-/** Runs the work to its end for a caller that wants only the result. */
-export async function drain<T>(progress: Progress<T>): Promise<T> {
-  for (;;) {
-    const step = await progress.next();
-    if (step.done) return step.value;
-  }
 }
 
 /** Chunks of text as they come, and a sign of life wherever nothing comes for `intervalMs`. */

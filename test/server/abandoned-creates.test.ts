@@ -14,7 +14,7 @@ let home: string;
 let engine: MemoryEngine;
 let server: RunningServer;
 let store: Store;
-/** Held creates are noted as running only when this is over: the moment between a sandbox's start and the answer. */
+/** Creates go on only when this is over: the moment between the note that a sandbox runs and the answer. */
 let beforeNoting: Promise<void> | undefined;
 
 beforeEach(async () => {
@@ -41,11 +41,11 @@ async function run(): Promise<RunningServer> {
 function slowToNote(real: Store): Store {
   const forOrg: Store["forOrg"] = (orgId) => {
     const org = real.forOrg(orgId);
-    const updateSandbox: typeof org.updateSandbox = async (id, change) => {
-      await org.updateSandbox(id, change);
-      if (change.status === "running") await beforeNoting;
+    const insertSandbox: typeof org.insertSandbox = async (row, version) => {
+      await org.insertSandbox(row, version);
+      await beforeNoting;
     };
-    return Object.assign(Object.create(org), { updateSandbox });
+    return Object.assign(Object.create(org), { insertSandbox });
   };
   return Object.assign(Object.create(real), { forOrg });
 }
@@ -58,7 +58,7 @@ function post(json: object, accept: string, signal?: AbortSignal): Promise<Respo
 
 const list = async () =>
   await listOf(await fetch(`${server.url}/api/sandboxes`, { headers: { "X-API-Key": server.apiKey } }));
-const rows = async () => await store.listSandboxes(["creating", "running", "stopped"]);
+const rows = async () => await store.listSandboxes(["running", "hibernated", "stopped"]);
 
 function gate() {
   let open = () => {};

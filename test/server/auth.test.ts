@@ -14,18 +14,23 @@ async function callsOnThingsOfA() {
   const { sandboxID } = await bodyOf(await server.request("POST", "/api/sandboxes", { json: {} }));
   const start = { json: { cmd: "sleep 1500" } };
   const { execId } = await bodyOf(await server.request("POST", `/api/sandboxes/${sandboxID}/exec/run-async`, start));
+  const taken = await server.request("POST", `/api/sandboxes/${sandboxID}/checkpoints`, {
+    json: { name: `c-${sandboxID}` },
+  });
+  const { id: checkpointId } = await bodyOf(taken);
   const values: Readonly<Record<string, unknown>> = {
     name: "mine",
     ref: "mine",
     tag: "t",
     id: sandboxID,
     execId,
+    checkpointId,
     digest: "sha256:0",
   };
   return ENDPOINTS.map(({ method, path }) => ({
     method: method.toUpperCase(),
     path: `/api${path.replace(/\{(\w+)\}/g, (_, name: string) => String(values[name]))}`,
-    ofOne: /\{(id|name|ref)\}/.test(path),
+    ofOne: /\{(id|name|ref|checkpointId)\}/.test(path),
   }));
 }
 
@@ -63,11 +68,16 @@ describe("keys", () => {
 
 describe("organisations", () => {
   it("do not find each other's things by any endpoint", async () => {
-    const command = JSON.stringify({ cmd: "pwd", timeout: 5 });
+    // Of a good body the rest is checked before anybody says what it is about.
+    const bodies: readonly [RegExp, object][] = [
+      [/\/(exec|timeout)/, { cmd: "pwd", timeout: 5 }],
+      [/\/checkpoints$/, { name: "c" }],
+      [/\/fork$/, { count: 1 }],
+    ];
     const headers = { "Content-Type": "application/json" };
     for (const { method, path, ofOne } of await callsOnThingsOfA()) {
       if (!ofOne) continue;
-      const body = /\/(exec|timeout)/.test(path) ? command : "{}";
+      const body = JSON.stringify(bodies.find(([pattern]) => pattern.test(path))?.[1] ?? {});
       const init = method === "GET" ? {} : { body, headers };
       const target = path.includes("/files") ? `${path}?path=/a` : path;
       const answer = await server.request(method, target, { key: server.keys.b, ...init });
@@ -80,6 +90,7 @@ describe("organisations", () => {
     const key = server.keys.b;
     expect(await (await server.request("GET", "/api/snapshots", { key })).json()).toEqual([]);
     expect(await (await server.request("GET", "/api/sandboxes", { key })).json()).toEqual([]);
+    expect(await (await server.request("GET", "/api/checkpoints", { key })).json()).toEqual([]);
     const json = { name: "mine", image: image("print a") };
     expect((await server.request("POST", "/api/snapshots", { json, key })).status).toBe(201);
   });

@@ -6,6 +6,7 @@ import { readServerConfig } from "../../src/server/config";
 import { type RunningServer, runServer } from "../../src/server/run-server";
 import { openSqliteStore } from "../../src/server/store/sqlite-store";
 import { version } from "../../src/version";
+import { ROOM, takenCheckpoint } from "./checkpoint-row";
 import { MemoryEngine } from "./memory-engine";
 import { sandboxRow } from "./sandbox-row";
 import { publish, wishFor } from "./snapshot-wish";
@@ -139,19 +140,23 @@ describe("after a crash", () => {
     const build = { ...what, id: "b", name: "t", status: "running", logPath: join(home, "b"), startedAt: 1 } as const;
     await org.insertBuild({ ...build, finishedAt: null });
     await org.snapshots.reserve({ name: "t", isNew: true, contentHash: "h", manifest: image("print a") }, 1);
-    await org.insertSandbox(sandboxRow("sb-1", { status: "creating" }));
+    await org.insertSandbox(sandboxRow("sb"));
+    await org.checkpoints.reserve(takenCheckpoint("k"), ROOM);
     await store.close();
 
     const server = await run();
-    expect(engine.started?.knownSandboxes).toEqual([]);
-    expect(await bodyOf(await call(server, "GET", "/sandboxes/sb-1"))).toMatchObject({ status: "stopped" });
+    expect(engine.started?.knownSandboxes).toEqual(["sb"]);
+    expect(await bodyOf(await call(server, "GET", "/sandboxes/sb"))).toMatchObject({ status: "stopped" });
+    expect(await bodyOf(await call(server, "GET", "/checkpoints/k"))).toMatchObject({
+      ...{ status: "failed", errorMsg: expect.stringContaining("stopped before this was done") },
+    });
     expect(await bodyOf(await call(server, "GET", "/snapshots/t"))).toMatchObject({
       ...{ status: "failed", error: expect.stringContaining("stopped before this was done") },
     });
     expect((await call(server, "POST", "/snapshots", { name: "t", image: image("print a") })).status).toBe(201);
   });
 
-  it("stops what was idle for its timeout while no server ran", async () => {
+  it("hibernates what was idle for its timeout while no server ran", async () => {
     const server = await run();
     const { sandboxID } = await bodyOf(await call(server, "POST", "/sandboxes", { timeout: 60 }));
     await server.close();
@@ -159,10 +164,9 @@ describe("after a crash", () => {
     await store.forOrg("local").updateSandbox(String(sandboxID), { deadline: 1 });
     await store.close();
     const again = await run();
-    await until("stopped", async () => {
-      return (await bodyOf(await call(again, "GET", `/sandboxes/${sandboxID}`))).status === "stopped";
+    await until("asleep", async () => {
+      return (await bodyOf(await call(again, "GET", `/sandboxes/${sandboxID}`))).status === "hibernated";
     });
-    expect(engine.sandboxes.size).toBe(0);
   });
 });
 

@@ -112,7 +112,7 @@ describe("create", () => {
     const answer = await create({});
     expect(answer.status).toBe(500);
     expect(await answer.text()).not.toContain("no room");
-    expect(await server.store.listSandboxes(["creating", "running", "stopped"])).toEqual([]);
+    expect(await server.store.listSandboxes(["running", "hibernated", "stopped"])).toEqual([]);
   });
 
   it("builds a snapshot's image again where the engine lost its layers", async () => {
@@ -177,7 +177,7 @@ describe("idle timeout", () => {
   const exec = (id: string, cmd: string) =>
     server.request("POST", `/api/sandboxes/${id}/exec/run`, { json: { cmd, timeout: 5 } });
 
-  it("stops what was idle for its timeout; then calls are told that it is gone", async () => {
+  it("hibernates what was idle for its timeout, and counts again when it was woken", async () => {
     const id = await createId({ timeout: 1 });
     now += 999;
     expect((await exec(id, "pwd")).status).toBe(200);
@@ -186,11 +186,10 @@ describe("idle timeout", () => {
     now += 1000;
     // The timer was set by the clock as it was; any call that touches the clock sets it anew.
     await exec(await createId({ timeout: 1 }), "pwd");
-    await until("stopped", async () => (await bodyOf(await get(id))).status === "stopped");
-    const answer = await exec(id, "pwd");
-    expect(answer.status).toBe(410);
-    expect(await bodyOf(answer)).toMatchObject({ code: "gone" });
-    expect((await server.request("GET", `/api/sandboxes/${id}/files?path=/a`)).status).toBe(410);
+    await until("asleep", async () => (await bodyOf(await get(id))).status === "hibernated");
+    expect(await bodyOf(await get(id))).not.toHaveProperty("endAt");
+    expect((await exec(id, "pwd")).status).toBe(200);
+    expect(await bodyOf(await get(id))).toMatchObject({ status: "running", endAt: new Date(now + 1000).toISOString() });
   });
 
   it("does not count while a command runs", async () => {

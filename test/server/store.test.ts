@@ -5,6 +5,7 @@ import SqliteDatabase from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openSqliteStore } from "../../src/server/store/sqlite-store";
 import type { OrgStore, Store } from "../../src/server/store/store";
+import { ROOM, takenCheckpoint as taken } from "./checkpoint-row";
 import { sandboxRow as sandbox } from "./sandbox-row";
 import { checkpointRow as checkpoint, currentOf, MANIFEST as manifest, publish, wishFor } from "./snapshot-wish";
 
@@ -79,7 +80,7 @@ it("hides every row from another organisation, and its changes do not reach them
   await other.deleteSandbox("sb");
   await other.finishBuild("b1", { status: "failed", error: null, finishedAt: 1 });
   await other.snapshots.fail(key, { error: { error: "e" }, buildId: null });
-  await other.snapshots.noteUse(key, "c", 9);
+  await other.insertSandbox(sandbox("sb-other"), key);
   const changes = [
     ...[
       await other.snapshots.promote(key, 9),
@@ -98,15 +99,15 @@ it("hides every row from another organisation, and its changes do not reach them
 it("settles what a crash interrupted", async () => {
   await org.insertBuild(build("b1"));
   await org.snapshots.reserve(wishFor("s"), 1);
-  await org.insertSandbox(sandbox("sb", { status: "creating" }));
-  await org.insertSandbox(sandbox("sb2"));
+  await org.checkpoints.reserve(taken("k"), ROOM);
+  await org.insertSandbox(sandbox("sb"));
   const reason = { error: "the server stopped", code: "build_cancelled" } as const;
-  expect(await store.settleInterrupted(reason, 9)).toEqual({ builds: 1, snapshots: 1, sandboxes: 1 });
+  expect(await store.settleInterrupted(reason, 9)).toEqual({ builds: 1, snapshots: 1, checkpoints: 1 });
   expect(await org.getBuild("b1")).toMatchObject({ status: "cancelled", error: reason, finishedAt: 9 });
   expect(await currentOf(org, "s")).toMatchObject({ status: "failed", error: reason });
-  expect(await org.getSandbox("sb")).toMatchObject({ status: "stopped", stoppedAt: 9 });
-  expect(await org.getSandbox("sb2")).toMatchObject({ status: "running" });
-  expect(await store.settleInterrupted(reason, 10)).toEqual({ builds: 0, snapshots: 0, sandboxes: 0 });
+  expect(await org.checkpoints.get("k")).toMatchObject({ status: "failed", error: reason, failedAt: 9 });
+  expect(await org.getSandbox("sb")).toMatchObject({ status: "running" });
+  expect(await store.settleInterrupted(reason, 10)).toEqual({ builds: 0, snapshots: 0, checkpoints: 0 });
 });
 
 describe("dropping", () => {

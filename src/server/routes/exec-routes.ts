@@ -19,7 +19,7 @@ export function execRoutes({ exec }: AppParts): Hono<AppEnv> {
 
   app.post("/:id/exec/run", limitBody(SMALL_BODY_BYTES), async (c) => {
     const request = await readBody(c, execRequestSchema);
-    const command = await exec.run(c.get("org"), c.req.param("id"), request);
+    const command = await exec.run(c.get("org"), c.req.param("id"), request, c.req.raw.signal);
     // Who waits is the only one who can have the result; without them the command has no purpose.
     whenAborted(c.req.raw.signal, command.kill);
     const timeout = request.timeout ?? DEFAULT_TIMEOUT_SECONDS;
@@ -57,7 +57,7 @@ async function* resultText(command: RunningCommand): AsyncGenerator<string> {
 function toPollBody(state: CommandState): object {
   switch (state.kind) {
     case "running":
-      return { running: true, ...state.output };
+      return { running: true, ...(state.isWaking ? { waking: true } : {}), ...state.output };
     case "over":
       return { running: false, ...state.result };
     case "failed":

@@ -1,14 +1,18 @@
 import { Readable } from "node:stream";
 import type { ReadableStream as NodeReadableStream } from "node:stream/web";
-import { type Context, Hono } from "hono";
+import { type Context, Hono, type MiddlewareHandler } from "hono";
 import type { FileInfo } from "../../api/records";
 import type { FileEntry } from "../../engines/engine";
+import { OpenComputerError } from "../../errors";
 import type { AppParts } from "../app";
 import type { AppEnv } from "../auth";
+import type { SandboxService } from "../services/sandbox-service";
 
 /** `/sandboxes/:id/files`: bytes in and out, streamed. */
-export function fileRoutes({ files }: AppParts): Hono<AppEnv> {
+export function fileRoutes({ files, sandboxes }: AppParts): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
+  app.use("/:id/files", wakeInBackground(sandboxes));
+  app.use("/:id/files/*", wakeInBackground(sandboxes));
 
   app.get("/:id/files", async (c) => {
     const content = await files.read(c.get("org"), c.req.param("id"), pathOf(c), c.req.raw.signal);
@@ -36,6 +40,17 @@ export function fileRoutes({ files }: AppParts): Hono<AppEnv> {
   });
 
   return app;
+}
+
+/** Who says that they will ask again is told to, instead of waiting until a sandbox is awake. */
+function wakeInBackground({ life }: SandboxService): MiddlewareHandler<AppEnv, "/:id/files"> {
+  return async (c, next) => {
+    const id = c.req.param("id");
+    if (c.req.header("x-osb-async-wake") !== "1" || !(await life.isAsleep(c.get("org"), id))) return await next();
+    life.wakeInBackground(c.get("org"), id);
+    const error = new OpenComputerError("unavailable", `sandbox ${id} is being woken; ask again in a second`);
+    return c.json({ ...error.toJSON(), waking: true }, 503, { "Retry-After": "1" });
+  };
 }
 
 /** The bytes of a request, as they come. */

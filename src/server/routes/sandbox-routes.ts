@@ -1,7 +1,8 @@
 import { type Context, Hono } from "hono";
 import { z } from "zod";
+import { wakeRequestSchema } from "../../api/checkpoint-schemas";
 import { fromNetworkFields, networkFieldsSchema } from "../../api/network-fields";
-import type { SandboxInfo } from "../../api/records";
+import type { HibernationInfo } from "../../api/records";
 import {
   createSandboxFieldsSchema,
   labelsSchema,
@@ -11,16 +12,20 @@ import {
   snapshotRefSchema,
 } from "../../api/schemas";
 import { OpenComputerError } from "../../errors";
+import type { ImageManifest } from "../../image/image-manifest";
 import { whenAnswered } from "../answered";
 import type { AppParts } from "../app";
 import type { AppEnv } from "../auth";
 import { readPairs } from "../pairs";
 import { limitBody, MANIFEST_BODY_BYTES, readBody, SMALL_BODY_BYTES } from "../request-body";
 import { takeManifest } from "../services/manifest-intake";
+import { drain } from "../services/progress";
 import { toSandboxSize } from "../services/sandbox-size";
-import type { SandboxWish } from "../services/sandbox-wish";
-import { drain, streamProgress, wantsEvents } from "../sse";
+import type { SandboxWish, WishedOrigin } from "../services/sandbox-wish";
+import { streamProgress, wantsEvents } from "../sse";
 import type { SandboxRow } from "../store/store";
+import { toSandboxInfo } from "./sandbox-info";
+import { timeoutSchema, unsupported } from "./wire-fields";
 
 /** What the hosted service reads about its own placement; nothing here depends on it, so it may be anything. */
 const ignoredFields = {
@@ -32,109 +37,113 @@ const ignoredFields = {
   port: z.unknown().optional(),
 };
 
-/** What the hosted service offers and this server does not; who relies on it must know. */
-const UNSUPPORTED = ["secretStore", "previewAuth", "webhooks"] as const;
-
 const createSandboxSchema = z.strictObject({
   ...createSandboxFieldsSchema,
   ...networkFieldsSchema,
   ...ignoredFields,
-  ...Object.fromEntries(UNSUPPORTED.map((name) => [name, z.unknown().optional()])),
-  // On the wire a negative timeout is 0, never; our own clients do not send one.
-  timeout: z.preprocess(
-    (seconds) => (Number.isInteger(seconds) ? Math.max(Number(seconds), 0) : seconds),
-    createSandboxFieldsSchema.timeout,
-  ),
+  ...unsupported.fields,
+  timeout: timeoutSchema,
   templateID: z.string().optional(),
   snapshot: snapshotRefSchema.optional(),
   image: z.looseObject({}).optional(),
   tags: labelsSchema.optional(),
   owner: ownerSchema.optional(),
 });
+type CreateSandboxBody = z.output<typeof createSandboxSchema>;
+
+const BASE: ImageManifest = { base: "base", steps: [] };
 
 /** `/sandboxes`: their life. */
 export function sandboxRoutes(parts: AppParts): Hono<AppEnv> {
-  const { sandboxes, log } = parts;
   const app = new Hono<AppEnv>();
-  const toBody = (row: SandboxRow) => toInfo(row, sandboxes.deadlineOf(row));
+  addCreateRoute(app, parts);
+  addLifeRoutes(app, parts);
+  addSleepRoutes(app, parts);
+  return app;
+}
+
+function addCreateRoute(app: Hono<AppEnv>, parts: AppParts): void {
+  const { sandboxes, log } = parts;
+  const toBody = (row: SandboxRow) => toSandboxInfo(sandboxes, row);
 
   app.post("/", limitBody(MANIFEST_BODY_BYTES), async (c) => {
     const answered = whenAnswered(c);
     const org = c.get("org");
-    const wish = await readWish(c, parts);
-    const fromImage = wish.image !== undefined || wish.snapshot !== undefined;
+    const body = await readBody(c, createSandboxSchema);
+    const wish = await toWish(c, parts, body);
+    const isPlain = body.image === undefined && body.snapshot === undefined;
     const begin = (signal: AbortSignal) => sandboxes.create(org, wish, { signal, answered });
-    if (fromImage && wantsEvents(c)) return streamProgress(c, { begin, toBody: ({ row }) => toBody(row), log });
+    if (!isPlain && wantsEvents(c)) return streamProgress(c, { begin, toBody: ({ row }) => toBody(row), log });
     const { row, isNew } = await drain(begin(c.req.raw.signal));
     return c.json(toBody(row), isNew ? 201 : 200);
   });
+}
+
+function addLifeRoutes(app: Hono<AppEnv>, { sandboxes }: AppParts): void {
+  const toBody = (row: SandboxRow) => toSandboxInfo(sandboxes, row);
+  const get = (c: Context<AppEnv, "/:id">) => sandboxes.get(c.get("org"), c.req.param("id"), c.req.raw.signal);
 
   app.get("/", async (c) => {
     const tags = readPairs("tag", c.req.queries("tag") ?? []);
     return c.json((await sandboxes.list(c.get("org"), tags)).map(toBody));
   });
 
-  app.get("/:id", async (c) => c.json(toBody(await sandboxes.get(c.get("org"), c.req.param("id")))));
+  app.get("/:id", async (c) => c.json(toBody(await get(c))));
 
   app.delete("/:id", async (c) => {
-    await sandboxes.kill(c.get("org"), c.req.param("id"));
+    await sandboxes.life.stop(c.get("org"), c.req.param("id"));
     return c.body(null, 204);
   });
 
   app.post("/:id/timeout", limitBody(SMALL_BODY_BYTES), async (c) => {
     const { timeout } = await readBody(c, setTimeoutRequestSchema);
-    await sandboxes.setTimeout(c.get("org"), c.req.param("id"), timeout);
+    await sandboxes.life.setTimeout(c.get("org"), c.req.param("id"), timeout);
     return c.body(null, 204);
   });
 
-  app.get("/:id/tags", async (c) => c.json(toTags(await sandboxes.get(c.get("org"), c.req.param("id")))));
+  app.get("/:id/tags", async (c) => c.json(toTags(await get(c))));
 
   app.put("/:id/tags", limitBody(SMALL_BODY_BYTES), async (c) => {
     const tags = await readBody(c, labelsSchema);
     return c.json(toTags(await sandboxes.setTags(c.get("org"), c.req.param("id"), tags)));
   });
-  return app;
 }
 
-async function readWish(c: Context<AppEnv>, parts: AppParts): Promise<SandboxWish> {
-  const body = await readBody(c, createSandboxSchema);
-  refuseUnsupported(body);
-  if (body.templateID && body.templateID !== "base") {
-    throw new OpenComputerError("not_found", `template not found: ${body.templateID}; the only one is base`);
+function addSleepRoutes(app: Hono<AppEnv>, { sandboxes }: AppParts): void {
+  app.post("/:id/hibernate", async (c) => {
+    const sandboxID = c.req.param("id");
+    const { kind, sizeBytes } = await sandboxes.life.hibernate(c.get("org"), sandboxID);
+    return c.json({ sandboxID, status: "hibernated", sizeBytes, kind } satisfies HibernationInfo);
+  });
+
+  app.post("/:id/wake", limitBody(SMALL_BODY_BYTES), async (c) => {
+    const { timeout } = await readBody(c, wakeSchema);
+    const wish = { timeoutSeconds: timeout, signal: c.req.raw.signal };
+    return c.json(toSandboxInfo(sandboxes, await sandboxes.life.wake(c.get("org"), c.req.param("id"), wish)));
+  });
+}
+
+const wakeSchema = z.object({ ...wakeRequestSchema.shape, timeout: timeoutSchema });
+
+async function toWish(c: Context<AppEnv>, parts: AppParts, body: CreateSandboxBody): Promise<SandboxWish> {
+  const { timeout, envs = {}, metadata = {}, tags = {}, owner = null, templateID, ...rest } = unsupported.refuse(body);
+  if (templateID && templateID !== "base") {
+    throw new OpenComputerError("not_found", `template not found: ${templateID}; the only one is base`);
   }
-  // A snapshot wins over an image, as on the wire; then nobody needs the image's bytes.
-  const image = body.image && !body.snapshot ? await takeManifest(c.get("org"), parts.blobs, body.image) : undefined;
   return {
-    ...(body.snapshot ? { snapshot: body.snapshot } : {}),
-    ...(image ? { image } : {}),
-    ...{ envs: body.envs ?? {}, metadata: body.metadata ?? {}, timeoutSeconds: body.timeout ?? 0 },
-    ...toSandboxSize(body),
-    stepTimeoutMs: (body.stepTimeoutSeconds ?? parts.stepTimeoutSeconds) * 1000,
-    ...{ tags: body.tags ?? {}, network: fromNetworkFields(body), owner: body.owner ?? null },
+    from: await toOrigin(c, parts, body),
+    ...{ envs, metadata, timeoutSeconds: timeout ?? 0, ...toSandboxSize(rest) },
+    ...{ tags, network: fromNetworkFields(rest), owner },
   };
 }
 
-/** `?tag=team=core&tag=stage=dev` asks for sandboxes that have both. */
-function refuseUnsupported(body: Readonly<Record<string, unknown>>): void {
-  const asked = UNSUPPORTED.filter((name) => isSet(body[name]));
-  if (asked.length === 0) return;
-  const message = `this server has no ${asked.join(", ")}; leave it out, or use a server that has it`;
-  throw new OpenComputerError("unsupported", message, { details: { fields: asked } });
-}
-
-function isSet(value: unknown): boolean {
-  return value !== undefined && value !== null && value !== "" && !(Array.isArray(value) && value.length === 0);
-}
-
-function toInfo(row: SandboxRow, deadline: number | null): SandboxInfo {
-  return {
-    ...{ sandboxID: row.id, status: row.status, templateID: "base", fromCheckpointId: row.checkpointId },
-    ...(row.snapshot === null ? {} : { snapshot: row.snapshot }),
-    ...{ metadata: row.metadata, cpuCount: row.cpuCount, memoryMB: row.memoryMB, timeout: row.timeoutSeconds },
-    ...{ tags: row.tags, network: row.network, ...(row.owner === null ? {} : { owner: row.owner }) },
-    startedAt: new Date(row.startedAt).toISOString(),
-    ...(deadline === null ? {} : { endAt: new Date(deadline).toISOString() }),
-  };
+/** A snapshot wins over an image, as on the wire; then nobody needs the image's bytes. Neither is the base. */
+async function toOrigin(c: Context<AppEnv>, parts: AppParts, body: CreateSandboxBody): Promise<WishedOrigin> {
+  const { snapshot, image, stepTimeoutSeconds = parts.stepTimeoutSeconds } = body;
+  const stepTimeoutMs = stepTimeoutSeconds * 1000;
+  if (snapshot) return { kind: "snapshot", ref: snapshot, stepTimeoutMs };
+  const manifest = image ? await takeManifest(c.get("org"), parts.blobs, image) : BASE;
+  return { kind: "image", manifest, stepTimeoutMs };
 }
 
 function toTags({ tags, tagsUpdatedAt }: SandboxRow): z.output<typeof sandboxTagsSchema> {

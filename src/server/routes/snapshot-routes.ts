@@ -9,9 +9,10 @@ import { readPairs } from "../pairs";
 import { limitBody, MANIFEST_BODY_BYTES, readBody, SMALL_BODY_BYTES } from "../request-body";
 import { abortable } from "../services/abortable";
 import { takeManifest } from "../services/manifest-intake";
+import { drain, type Progress } from "../services/progress";
 import type { PendingSnapshot } from "../services/snapshot-creation";
 import type { SnapshotOrder } from "../services/snapshot-service";
-import { drain, type Progress, readFrom, streamProgress, wantsEvents } from "../sse";
+import { readFrom, streamProgress, wantsEvents } from "../sse";
 import type { Labels, SnapshotRow } from "../store/snapshot-store";
 
 const createSnapshotSchema = z.strictObject({
@@ -89,10 +90,8 @@ function addVersionRoutes(app: Hono<AppEnv>, { snapshots }: AppParts): void {
 }
 
 async function readOrder(c: Context<AppEnv>, parts: AppParts): Promise<SnapshotOrder> {
-  const { name, image, ifExists, stepTimeoutSeconds, buildTimeoutSeconds, labels, retention, owner } = await readBody(
-    c,
-    createSnapshotSchema,
-  );
+  const { name, image, ifExists, stepTimeoutSeconds, buildTimeoutSeconds, labels, retention, warmPool, owner } =
+    await readBody(c, createSnapshotSchema);
   const manifest = await takeManifest(c.get("org"), parts.blobs, image);
   return {
     ...{ name, manifest, isNew: ifExists !== "version" },
@@ -100,6 +99,7 @@ async function readOrder(c: Context<AppEnv>, parts: AppParts): Promise<SnapshotO
     ...(buildTimeoutSeconds === undefined ? {} : { buildTimeoutMs: buildTimeoutSeconds * 1000 }),
     ...(labels ? { labels } : {}),
     ...(retention ? { retention } : {}),
+    ...(warmPool === undefined ? {} : { warmPool }),
     ...(owner ? { owner } : {}),
   };
 }
@@ -127,6 +127,7 @@ function toInfo(row: SnapshotRow): SnapshotInfo {
     ...(row.error === null ? {} : { error: row.error.error }),
     ...{ version: row.version, current: row.current, tags: row.tags, labels: row.labels },
     ...(row.retention === null ? {} : { retention: row.retention }),
+    ...(row.warmPool > 0 ? { warmPool: row.warmPool } : {}),
     ...(row.owner === null ? {} : { owner: row.owner }),
   };
 }

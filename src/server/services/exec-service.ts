@@ -7,7 +7,7 @@ import { abortable } from "./abortable";
 import { serverStopping } from "./build-service";
 import { toExecSpec } from "./exec-spec";
 import { OutputBuffer } from "./output-buffer";
-import type { SandboxService } from "./sandbox-service";
+import type { SandboxLife } from "./sandbox-life";
 
 /** How much output of a command that is polled for is kept, as on the wire. */
 const ASYNC_OUTPUT_BYTES = 1024 * 1024;
@@ -22,7 +22,7 @@ const SIGKILL = 9;
 
 export interface ExecServiceParts {
   readonly engine: Engine;
-  readonly sandboxes: SandboxService;
+  readonly life: SandboxLife;
   readonly now: () => number;
 }
 
@@ -36,34 +36,58 @@ export interface RunningCommand {
 
 /** What is known of a command: still running, or its result. */
 export type CommandState =
-  | { readonly kind: "running"; readonly execId: string; readonly startedAt: number; readonly output: ExecOutput }
+  | {
+      readonly kind: "running";
+      readonly execId: string;
+      readonly startedAt: number;
+      readonly output: ExecOutput;
+      /** The sandbox is being woken for it. */
+      readonly isWaking: boolean;
+    }
   | { readonly kind: "over"; readonly result: ExecResult }
   | { readonly kind: "failed"; readonly error: ErrorJson; readonly output: ExecOutput };
 
 type ExecOutput = Pick<ExecResult, "stdout" | "stderr" | "truncated">;
 
+interface Launch {
+  readonly output: OutputBuffer;
+  /** Ends the wait for the sandbox. */
+  readonly signal: AbortSignal;
+}
+
 interface KeptCommand extends RunningCommand {
   readonly output: OutputBuffer;
+  readonly isWaking: () => boolean;
 }
 
 /** Commands in sandboxes: waited for, or started and asked about. */
 export class ExecService {
   private readonly live = new Set<KeptCommand>();
   private readonly kept = new Map<string, KeptCommand>();
-  private stopping = false;
+  private readonly stopped = new AbortController();
 
   constructor(private readonly parts: ExecServiceParts) {}
 
-  /** Starts a command whose caller waits for {@link RunningCommand.result}. @throws not_found, gone, invalid_input */
-  async run(org: OrgStore, sandboxId: string, request: ExecRequest): Promise<RunningCommand> {
-    return await this.launch(org, sandboxId, request, SYNC_OUTPUT_BYTES);
+  /**
+   * Starts a command whose caller waits for {@link RunningCommand.result}; the signal fires when they leave.
+   *
+   * @throws not_found, gone, invalid_input, aborted
+   */
+  async run(org: OrgStore, sandboxId: string, request: ExecRequest, signal: AbortSignal): Promise<RunningCommand> {
+    return await this.launch(org, sandboxId, request, { output: new OutputBuffer(SYNC_OUTPUT_BYTES), signal });
   }
 
-  /** Starts a command and waits a moment for its end; later ask with {@link ExecService.poll}. */
+  /**
+   * Starts a command and waits a moment for its end, or not at all where its sandbox has to be woken first; later ask with
+   * {@link ExecService.poll}.
+   */
   async start(org: OrgStore, sandboxId: string, request: ExecRequest): Promise<CommandState> {
-    const command = await this.launch(org, sandboxId, request, ASYNC_OUTPUT_BYTES);
+    const isAsleep = await this.parts.life.isAsleep(org, sandboxId);
+    const output = new OutputBuffer(ASYNC_OUTPUT_BYTES);
+    const launched = this.launch(org, sandboxId, request, { output, signal: this.stopped.signal });
+    const command = isAsleep ? this.launchLater(launched, output) : await launched;
     const execId = `ex-${randomBytes(6).toString("hex")}`;
-    const state = await stateWithin(execId, command, INLINE_HOLD_MS);
+    const state = await stateWithin(execId, command, isAsleep ? 0 : INLINE_HOLD_MS);
     if (state.kind === "running") this.keep(keyOf(org, sandboxId, execId), command);
     return state;
   }
@@ -78,18 +102,18 @@ export class ExecService {
 
   /** Ends all commands, whose callers could not be answered any more. */
   stop(): void {
-    this.stopping = true;
+    this.stopped.abort(serverStopping());
     for (const command of this.live) command.kill();
   }
 
-  private async launch(org: OrgStore, sandboxId: string, request: ExecRequest, limitBytes: number) {
-    if (this.stopping) throw serverStopping();
-    const { engine, sandboxes, now } = this.parts;
-    const use = await sandboxes.use(org, sandboxId);
+  private async launch(org: OrgStore, sandboxId: string, request: ExecRequest, { output, signal }: Launch) {
+    this.stopped.signal.throwIfAborted();
+    const { engine, life, now } = this.parts;
+    const use = await life.use(org, sandboxId, signal);
     try {
-      const spec = toExecSpec(request, await sandboxes.imageOf(org, use.sandbox), use.sandbox.envs);
-      const execution = await engine.exec(sandboxId, spec);
-      const command = this.toCommand(execution, new OutputBuffer(limitBytes), now());
+      const { checkpoint } = await life.originOf(org, use.sandbox);
+      const execution = await engine.exec(sandboxId, toExecSpec(request, checkpoint, use.sandbox.envs));
+      const command = this.toCommand(execution, output, now());
       this.live.add(command);
       const over = () => {
         this.live.delete(command);
@@ -99,8 +123,22 @@ export class ExecService {
       return command;
     } catch (error) {
       use.end();
-      throw await sandboxes.explain(org, use.sandbox, error);
+      throw await life.explain(org, use.sandbox, error);
     }
+  }
+
+  /** A command that begins when its sandbox is awake. */
+  private launchLater(launched: Promise<KeptCommand>, output: OutputBuffer): KeptCommand {
+    let waking = true;
+    const awake = () => {
+      waking = false;
+    };
+    launched.then(awake, awake);
+    const result = launched.then((command) => command.result);
+    // What became of it is told to whoever polls.
+    result.catch(() => {});
+    const kill = () => void launched.then((command) => command.kill()).catch(() => {});
+    return { startedAt: this.parts.now(), output, result, kill, isWaking: () => waking };
   }
 
   private toCommand(execution: Execution, output: OutputBuffer, startedAt: number): KeptCommand {
@@ -110,13 +148,13 @@ export class ExecService {
       execution[name].on("error", () => {});
     }
     const result = execution.result.then(({ exitCode, timedOut }): ExecResult => {
-      if (this.stopping) throw serverStopping();
+      this.stopped.signal.throwIfAborted();
       if (timedOut) output.append("stderr", Buffer.from(timeoutLine(output.text("stderr"))));
       return { exitCode, ...toOutput(output) };
     });
     // A failure of the engine ends the process group, which may be gone already: nothing is left to say about it.
     const kill = () => void execution.kill(SIGKILL).catch(() => {});
-    return { startedAt, output, result, kill };
+    return { startedAt, output, result, kill, isWaking: () => false };
   }
 
   private keep(key: string, command: KeptCommand): void {
@@ -127,12 +165,12 @@ export class ExecService {
 }
 
 async function stateWithin(execId: string, command: KeptCommand, holdMs: number): Promise<CommandState> {
-  const { startedAt, output } = command;
+  const { startedAt, output, isWaking } = command;
   const hold = AbortSignal.timeout(holdMs);
   try {
     return { kind: "over", result: await abortable(command.result, hold) };
   } catch (error) {
-    if (hold.aborted) return { kind: "running", execId, startedAt, output: toOutput(output) };
+    if (hold.aborted) return { kind: "running", execId, startedAt, output: toOutput(output), isWaking: isWaking() };
     return { kind: "failed", error: toErrorJson(error), output: toOutput(output) };
   }
 }

@@ -49,6 +49,10 @@ export class IdleClock {
     };
   }
 
+  isUsed(id: string): boolean {
+    return this.uses.has(id);
+  }
+
   /** When it will expire as things stand; null is never. */
   deadlineOf(id: string): number | null {
     const thing = this.watched.get(id);

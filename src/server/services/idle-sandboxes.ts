@@ -10,7 +10,7 @@ interface Owned {
   recorded: number;
 }
 
-/** When a sandbox could not be stopped at its deadline, it is tried again after this. */
+/** When a sandbox could not be hibernated at its deadline, it is tried again after this. */
 const RETRY_MS = 60_000;
 /** A recorded deadline may be this much behind: not every command of a busy sandbox needs a synced write. */
 const MAX_DRIFT_MS = 5_000;
@@ -18,10 +18,10 @@ const MAX_DRIFT_MS = 5_000;
 export interface IdleSandboxesParts {
   readonly now: () => number;
   readonly log: Log;
-  readonly stop: (org: OrgStore, row: SandboxRow) => Promise<unknown>;
+  readonly hibernate: (org: OrgStore, id: string) => Promise<unknown>;
 }
 
-/** Stops sandboxes that were idle for their timeout, and keeps their deadlines on record for the next server. */
+/** Hibernates sandboxes that were idle for their timeout, and keeps their deadlines on record for the next server. */
 export class IdleSandboxes {
   private readonly owners = new Map<string, Owned>();
   private readonly clock: IdleClock;
@@ -56,6 +56,10 @@ export class IdleSandboxes {
     };
   }
 
+  isUsed(id: string): boolean {
+    return this.clock.isUsed(id);
+  }
+
   deadlineOf(id: string): number | null {
     return this.clock.deadlineOf(id);
   }
@@ -80,12 +84,10 @@ export class IdleSandboxes {
     const owner = this.owners.get(id);
     if (owner === undefined) return;
     try {
-      const row = await owner.org.getSandbox(id);
-      if (row?.status !== "running") return;
-      await this.parts.stop(owner.org, row);
-      this.parts.log.info({ sandbox: id }, "stopped: idle for its timeout");
+      await this.parts.hibernate(owner.org, id);
+      this.parts.log.info({ sandbox: id }, "hibernated: idle for its timeout");
     } catch (err) {
-      this.parts.log.error({ err, sandbox: id }, "an idle sandbox could not be stopped; trying again");
+      this.parts.log.error({ err, sandbox: id }, "an idle sandbox could not be hibernated; trying again");
       // Meanwhile it may have been given another timeout, or to the next server.
       if (this.owners.get(id) === owner) this.clock.watch(id, owner.timeoutMs, this.parts.now() + RETRY_MS);
     }

@@ -1,5 +1,5 @@
-import type { BuildEvent, Engine } from "../../engines/engine";
-import { OpenComputerError } from "../../errors";
+import type { Engine } from "../../engines/engine";
+import { assertNever, OpenComputerError } from "../../errors";
 import type { ImageManifest } from "../../image/image-manifest";
 import type { Log } from "../log";
 import type { OrgStore, SandboxRow } from "../store/store";
@@ -7,13 +7,13 @@ import { abortable, toAborted } from "./abortable";
 import type { ActivityGate } from "./activity-gate";
 import type { BuildService } from "./build-service";
 import type { FairQueue } from "./fair-queue";
-import type { IdleSandboxes } from "./idle-sandboxes";
-import { type Origin, type SandboxWish, toNewRow } from "./sandbox-wish";
+import type { Progress } from "./progress";
+import { toSandboxSpec } from "./sandbox-spec";
+import { startSandbox } from "./sandbox-start";
+import type { SandboxState } from "./sandbox-state";
+import { newSandboxId, type Origin, type SandboxWish, toNewRow } from "./sandbox-wish";
 import type { SnapshotService } from "./snapshot-service";
-
-/** The longest that an engine may take to start a sandbox whose image is built. */
-const CREATE_TIMEOUT_MS = 120_000;
-const BASE: ImageManifest = { base: "base", steps: [] };
+import type { WarmPools } from "./warm-pools";
 
 export interface SandboxCreationParts {
   readonly engine: Engine;
@@ -21,7 +21,8 @@ export interface SandboxCreationParts {
   readonly snapshots: SnapshotService;
   readonly gate: ActivityGate;
   readonly starts: FairQueue;
-  readonly idle: IdleSandboxes;
+  readonly warm: WarmPools;
+  readonly state: SandboxState;
   readonly now: () => number;
   readonly log: Log;
 }
@@ -35,12 +36,14 @@ export class SandboxCreation {
    *
    * @throws not_found, conflict (snapshot not ready), build_failed, aborted, timeout; nothing is left then
    */
-  async *create(org: OrgStore, wish: SandboxWish, signal: AbortSignal): AsyncGenerator<BuildEvent, SandboxRow> {
+  async *create(org: OrgStore, wish: SandboxWish, signal: AbortSignal): Progress<SandboxRow> {
     const leaveGate = await this.parts.gate.enter();
     try {
       const origin = yield* this.resolve(org, wish, signal);
-      if (origin.snapshot) await this.parts.snapshots.noteUse(org, origin.snapshot, origin.checkpoint.id);
-      return yield* this.startInTurn(org, wish, origin, signal);
+      const warm = await this.parts.warm.claim(org, origin, wish);
+      if (warm === undefined) return yield* this.startInTurn(org, wish, origin, signal);
+      yield { step: 0, type: "create", message: "a sandbox was waiting" };
+      return await this.record(org, warm, wish, origin);
     } finally {
       leaveGate();
     }
@@ -48,34 +51,48 @@ export class SandboxCreation {
 
   /** Takes back what was created: afterwards neither the sandbox nor its row is there. Only logs what goes wrong. */
   async undo(org: OrgStore, id: string): Promise<void> {
-    this.parts.idle.forget(id);
+    this.parts.state.forget(id);
     try {
       await this.parts.engine.destroySandbox(id);
       await org.deleteSandbox(id);
     } catch (err) {
-      // Its row stays: one that is `creating` is removed by the next start of the server, or for its owner's next one.
+      // One that has no row is removed by the next start of the server.
       this.parts.log.error({ err, sandbox: id }, "a sandbox that nobody knows of could not be removed");
     }
   }
 
-  private async *resolve(org: OrgStore, wish: SandboxWish, signal: AbortSignal): AsyncGenerator<BuildEvent, Origin> {
-    if (wish.snapshot === undefined) {
-      return { checkpoint: yield* this.build(org, wish.image ?? BASE, wish, signal), snapshot: null };
+  private async *resolve(org: OrgStore, { from }: SandboxWish, signal: AbortSignal): Progress<Origin> {
+    switch (from.kind) {
+      case "image":
+        return { checkpoint: yield* this.build(org, from.manifest, from.stepTimeoutMs, signal), snapshot: null };
+      case "snapshot":
+        return yield* this.resolveSnapshot(org, from, signal);
+      case "checkpoint": {
+        const checkpoint = await org.getCheckpoint(from.id);
+        if (checkpoint) return { checkpoint, snapshot: null };
+        throw new OpenComputerError("not_found", `checkpoint not found: ${from.id}`);
+      }
+      default:
+        return assertNever(from);
     }
-    const snapshot = await this.parts.snapshots.getReady(org, wish.snapshot);
-    yield {
-      step: 0,
-      type: "resolve",
-      message: `snapshot ${snapshot.name} is image ${snapshot.contentHash.slice(0, 12)}`,
-    };
-    const checkpoint = await org.getCheckpoint(snapshot.checkpointId);
-    if (checkpoint && (await this.parts.engine.hasCheckpoint(checkpoint.checkpoint))) return { checkpoint, snapshot };
-    // The engine has lost the layers: the snapshot still says what it is made of.
-    return { checkpoint: yield* this.build(org, snapshot.manifest, wish, signal), snapshot };
   }
 
-  private async *build(org: OrgStore, manifest: ImageManifest, wish: SandboxWish, signal: AbortSignal) {
-    const ticket = this.parts.builds.request(org, { manifest, stepTimeoutMs: wish.stepTimeoutMs, name: null });
+  private async *resolveSnapshot(
+    org: OrgStore,
+    { ref, stepTimeoutMs }: SandboxWish["from"] & { kind: "snapshot" },
+    signal: AbortSignal,
+  ): Progress<Origin> {
+    const snapshot = await this.parts.snapshots.getReady(org, ref);
+    const { name, contentHash, checkpointId, manifest } = snapshot;
+    yield { step: 0, type: "resolve", message: `snapshot ${name} is image ${contentHash.slice(0, 12)}` };
+    const checkpoint = await org.getCheckpoint(checkpointId);
+    if (checkpoint && (await this.parts.engine.hasCheckpoint(checkpoint.checkpoint))) return { checkpoint, snapshot };
+    // The engine has lost the layers: the snapshot still says what it is made of.
+    return { checkpoint: yield* this.build(org, manifest, stepTimeoutMs, signal), snapshot };
+  }
+
+  private async *build(org: OrgStore, manifest: ImageManifest, stepTimeoutMs: number, signal: AbortSignal) {
+    const ticket = this.parts.builds.request(org, { manifest, stepTimeoutMs, name: null });
     try {
       yield* ticket.events(0, signal);
       return await abortable(ticket.done, signal);
@@ -89,7 +106,7 @@ export class SandboxCreation {
     wish: SandboxWish,
     origin: Origin,
     signal: AbortSignal,
-  ): AsyncGenerator<BuildEvent, SandboxRow> {
+  ): Progress<SandboxRow> {
     const place = this.parts.starts.join({ group: org.orgId });
     try {
       const { ahead } = place;
@@ -105,33 +122,25 @@ export class SandboxCreation {
   }
 
   private async start(org: OrgStore, wish: SandboxWish, origin: Origin, signal: AbortSignal): Promise<SandboxRow> {
-    const { engine, idle, now } = this.parts;
-    const creating = toNewRow(wish, origin, now());
-    const { id, memoryMB, cpuCount, network } = creating;
-    await org.insertSandbox(creating);
+    const id = newSandboxId();
+    const spec = toSandboxSpec({ ...wish, id }, origin.checkpoint.checkpoint);
+    await startSandbox(this.parts.engine, spec, signal);
+    if (!signal.aborted) return await this.record(org, id, wish, origin);
+    await this.undo(org, id);
+    throw toAborted(signal);
+  }
+
+  /** Writes down a sandbox that runs, in one transaction: one that a crash leaves before it is nobody's. */
+  private async record(org: OrgStore, id: string, wish: SandboxWish, origin: Origin): Promise<SandboxRow> {
+    const { state, now } = this.parts;
     try {
-      const spec = { id, memoryMB, cpuCount, network, checkpoint: origin.checkpoint.checkpoint };
-      await withTimeLimit(signal, (limited) => engine.createSandbox(spec, limited));
-      if (signal.aborted) throw toAborted(signal);
-      const row: SandboxRow = { ...creating, status: "running", startedAt: now() };
-      const deadline = idle.watch(org, row);
-      await org.updateSandbox(id, { status: "running", startedAt: row.startedAt, deadline });
-      return { ...row, deadline };
+      const row = toNewRow(id, wish, origin, now());
+      const recorded = { ...row, deadline: state.watch(org, row) };
+      await org.insertSandbox(recorded, origin.snapshot ?? undefined);
+      return recorded;
     } catch (error) {
       await this.undo(org, id);
       throw error;
     }
-  }
-}
-
-async function withTimeLimit(signal: AbortSignal, work: (limited: AbortSignal) => Promise<void>): Promise<void> {
-  const limit = AbortSignal.timeout(CREATE_TIMEOUT_MS);
-  try {
-    await work(AbortSignal.any([signal, limit]));
-  } catch (error) {
-    if (signal.aborted) throw toAborted(signal);
-    if (!limit.aborted) throw error;
-    const message = `the sandbox did not start within ${CREATE_TIMEOUT_MS / 1000} s; the machine may be overloaded`;
-    throw new OpenComputerError("timeout", message, { cause: error });
   }
 }

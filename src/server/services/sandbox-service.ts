@@ -1,17 +1,18 @@
 import { randomUUID } from "node:crypto";
-import type { BuildEvent, Engine } from "../../engines/engine";
-import { OpenComputerError } from "../../errors";
+import type { Engine } from "../../engines/engine";
 import type { Log } from "../log";
-import type { CheckpointRow, OrgStore, OwnedRow, SandboxRow, Store } from "../store/store";
+import type { OrgStore, OwnedRow, SandboxRow, Store } from "../store/store";
 import { abortable } from "./abortable";
 import type { ActivityGate } from "./activity-gate";
 import type { BuildService } from "./build-service";
 import type { FairQueue } from "./fair-queue";
-import { IdleSandboxes } from "./idle-sandboxes";
+import type { Progress } from "./progress";
 import { SandboxCreation } from "./sandbox-creation";
+import { SandboxLife } from "./sandbox-life";
 import type { SandboxWish } from "./sandbox-wish";
 import type { SnapshotService } from "./snapshot-service";
 import { Turns } from "./turns";
+import type { WarmPools } from "./warm-pools";
 
 /** The longest that stopping waits for creates to be over. */
 const CLOSE_TIMEOUT_MS = 10_000;
@@ -23,6 +24,7 @@ export interface SandboxServiceParts {
   readonly snapshots: SnapshotService;
   readonly gate: ActivityGate;
   readonly starts: FairQueue;
+  readonly warm: WarmPools;
   readonly now: () => number;
   readonly log: Log;
 }
@@ -41,26 +43,21 @@ export interface CreatedSandbox {
   readonly isNew: boolean;
 }
 
-/** A sandbox in use: it does not count as idle until {@link SandboxUse.end}. */
-export interface SandboxUse {
-  readonly sandbox: SandboxRow;
-  end(): void;
-}
-
 /**
  * Sandboxes from their creation to their end.
  *
- *   row `creating` → engine creates → row `running` → killed, idle for its timeout, or found dead → row `stopped`
+ *   engine creates → row `running` → {@link SandboxLife} → row `stopped`
  *                  → failed, or the asker left before the answer: no row
  */
 export class SandboxService {
-  private readonly idle: IdleSandboxes;
+  /** What becomes of those that run. */
+  readonly life: SandboxLife;
   private readonly creation: SandboxCreation;
   private readonly turns = new Turns();
 
   constructor(private readonly parts: SandboxServiceParts) {
-    this.idle = new IdleSandboxes({ ...parts, stop: (org, row) => this.stopSandbox(org, row) });
-    this.creation = new SandboxCreation({ ...parts, idle: this.idle });
+    this.life = new SandboxLife(parts);
+    this.creation = new SandboxCreation({ ...parts, state: this.life.state });
   }
 
   /**
@@ -70,7 +67,7 @@ export class SandboxService {
    *
    * @throws not_found, conflict (snapshot not ready), build_failed, aborted, timeout; nothing is left then
    */
-  async *create(org: OrgStore, wish: SandboxWish, asker: Asker): AsyncGenerator<BuildEvent, CreatedSandbox> {
+  async *create(org: OrgStore, wish: SandboxWish, asker: Asker): Progress<CreatedSandbox> {
     const { owner } = wish;
     // Those without an owner are strangers to each other.
     const endTurn = await this.turns.enter(`${org.orgId}/${owner ?? randomUUID()}`, asker.signal);
@@ -86,69 +83,33 @@ export class SandboxService {
     }
   }
 
-  /** The running sandboxes that have all these tags, newest first. */
+  /** The sandboxes that run or sleep and have all these tags, newest first. */
   async list(org: OrgStore, tags: readonly (readonly [key: string, value: string])[]): Promise<SandboxRow[]> {
     const tagged = (await org.listSandboxes()).filter((row) => tags.every(([key, value]) => row.tags[key] === value));
-    const rows = await Promise.all(tagged.map((row) => this.refresh(org, row)));
-    return rows.filter((row) => row.status === "running");
+    const rows = await Promise.all(tagged.map((row) => this.life.state.refresh(org, row)));
+    return rows.filter((row) => row.status !== "stopped");
   }
 
-  /** @throws not_found */
-  async get(org: OrgStore, id: string): Promise<SandboxRow> {
-    return await this.refresh(org, await this.find(org, id));
-  }
-
-  /** Ends a sandbox; one that has stopped is fine. @throws not_found */
-  async kill(org: OrgStore, id: string): Promise<void> {
-    await this.stopSandbox(org, await this.find(org, id));
-  }
-
-  /** Sets the idle timeout anew, counted from now; 0 is never. @throws not_found, gone */
-  async setTimeout(org: OrgStore, id: string, timeoutSeconds: number): Promise<void> {
-    const row = requireRunning(await this.find(org, id));
-    const deadline = this.idle.watch(org, { ...row, timeoutSeconds, deadline: null });
-    await org.updateSandbox(id, { timeoutSeconds, deadline });
+  /** Waits for a restore that is under way. @throws not_found, aborted */
+  async get(org: OrgStore, id: string, signal: AbortSignal): Promise<SandboxRow> {
+    const row = await this.life.state.find(org, id);
+    return await this.life.state.refresh(
+      org,
+      row.restoringTo === null ? row : await this.life.state.settled(org, id, signal),
+    );
   }
 
   /** Puts tags in the place of all that a sandbox has, also of one that has stopped. @throws not_found */
   async setTags(org: OrgStore, id: string, tags: Readonly<Record<string, string>>): Promise<SandboxRow> {
-    const row = await this.find(org, id);
+    const row = await this.life.state.find(org, id);
     const change = { tags, tagsUpdatedAt: this.parts.now() };
     await org.updateSandbox(id, change);
     return { ...row, ...change };
   }
 
-  /** Takes a sandbox into use. @throws not_found, gone */
-  async use(org: OrgStore, id: string): Promise<SandboxUse> {
-    const sandbox = requireRunning(await this.find(org, id));
-    return { sandbox, end: this.idle.use(id) };
-  }
-
-  /** What went wrong with an engine call: where the sandbox has died meanwhile, that. */
-  async explain(org: OrgStore, row: SandboxRow, error: unknown): Promise<unknown> {
-    const current = await this.refresh(org, row);
-    return current.status === "running" ? error : gone(current.id);
-  }
-
-  /** What the image of a sandbox says about every command in it. */
-  async imageOf(org: OrgStore, row: SandboxRow): Promise<CheckpointRow["checkpoint"]> {
-    const found = await org.getCheckpoint(row.checkpointId);
-    if (found === undefined) throw new OpenComputerError("internal", `the image of sandbox ${row.id} is not recorded`);
-    return found.checkpoint;
-  }
-
-  /** When a sandbox will be stopped as things stand; null is never. */
-  deadlineOf(row: SandboxRow): number | null {
-    return row.status === "running" ? this.idle.deadlineOf(row.id) : null;
-  }
-
-  /** Takes over what runs from the last server's rows: the dead are noted, the others watched again. */
+  /** Takes over what runs or sleeps from the last server's rows. */
   async adopt(rows: readonly OwnedRow<SandboxRow>[]): Promise<void> {
-    for (const row of rows) {
-      const org = this.parts.store.forOrg(row.orgId);
-      const current = await this.refresh(org, row);
-      if (current.status === "running") this.idle.watch(org, current);
-    }
+    for (const row of rows) await this.life.adopt(this.parts.store.forOrg(row.orgId), row);
   }
 
   /** Waits until what was begun is there or undone, and lets go of the timers; sandboxes run on. */
@@ -156,7 +117,7 @@ export class SandboxService {
     try {
       await abortable(this.turns.over(), AbortSignal.timeout(CLOSE_TIMEOUT_MS));
     } finally {
-      this.idle.close();
+      await this.life.state.close();
     }
   }
 
@@ -165,46 +126,13 @@ export class SandboxService {
     if (!(await answered)) await this.creation.undo(org, row.id);
   }
 
-  /** The running sandbox of an owner whose turn it is. */
+  /** The sandbox of an owner whose turn it is; awake, as a new one would be. */
   private async findOwned(org: OrgStore, owner: string): Promise<SandboxRow | undefined> {
     const row = await org.findSandboxOf(owner);
     if (row === undefined) return undefined;
-    // Nobody else creates one for this owner now: it is what a failed create could not remove.
-    const current = row.status === "creating" ? await this.stopSandbox(org, row) : await this.refresh(org, row);
-    if (current.status !== "running") return undefined;
-    this.idle.use(row.id)();
-    return current;
+    const current = await this.life.state.refresh(org, row);
+    if (current.status === "stopped") return undefined;
+    this.life.state.use(row.id)();
+    return current.status === "hibernated" ? await this.life.wake(org, row.id) : current;
   }
-
-  private async find(org: OrgStore, id: string): Promise<SandboxRow> {
-    const row = await org.getSandbox(id);
-    if (row === undefined || row.status === "creating") {
-      throw new OpenComputerError("not_found", `sandbox not found: ${id}`);
-    }
-    return row;
-  }
-
-  private async refresh(org: OrgStore, row: SandboxRow): Promise<SandboxRow> {
-    if (row.status !== "running" || (await this.parts.engine.sandboxStatus(row.id)) === "running") return row;
-    return await this.stopSandbox(org, row);
-  }
-
-  private async stopSandbox(org: OrgStore, row: SandboxRow): Promise<SandboxRow> {
-    if (row.status === "stopped") return row;
-    await this.parts.engine.destroySandbox(row.id);
-    const change = { status: "stopped", stoppedAt: this.parts.now(), deadline: null } as const;
-    await org.updateSandbox(row.id, change);
-    // Last, so that one whose end could not be recorded is tried again at its deadline.
-    this.idle.forget(row.id);
-    return { ...row, ...change };
-  }
-}
-
-function requireRunning(row: SandboxRow): SandboxRow {
-  if (row.status !== "running") throw gone(row.id);
-  return row;
-}
-
-function gone(id: string): OpenComputerError {
-  return new OpenComputerError("gone", `sandbox ${id} is stopped; create a new one`);
 }

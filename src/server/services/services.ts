@@ -6,12 +6,14 @@ import { ActivityGate } from "./activity-gate";
 import { BlobStore } from "./blob-store";
 import { BuildHistory } from "./build-history";
 import { BuildService } from "./build-service";
+import { CheckpointService } from "./checkpoint-service";
 import { CollectionService } from "./collection-service";
 import { ExecService } from "./exec-service";
 import { FairQueue } from "./fair-queue";
 import { FileService } from "./file-service";
 import { SandboxService } from "./sandbox-service";
 import { SnapshotService } from "./snapshot-service";
+import { WarmPools } from "./warm-pools";
 
 export interface ServicesParts {
   readonly engine: Engine;
@@ -34,12 +36,15 @@ export function createServices(parts: ServicesParts) {
   const starts = new FairQueue(parts.startsAtOnce);
   const builds = new BuildService({ ...parts, blobs, gate, queue, logDir: join(parts.home, "builds") });
   const history = new BuildHistory(builds);
-  const snapshots = new SnapshotService({ builds, gate, now: parts.now });
-  const sandboxes = new SandboxService({ ...parts, builds, snapshots, gate, starts });
-  const exec = new ExecService({ ...parts, sandboxes });
-  const files = new FileService({ ...parts, sandboxes });
+  const warm = new WarmPools({ ...parts, gate, starts });
+  const snapshots = new SnapshotService({ builds, gate, warm, now: parts.now });
+  const sandboxes = new SandboxService({ ...parts, builds, snapshots, gate, starts, warm });
+  const { life } = sandboxes;
+  const checkpoints = new CheckpointService({ ...parts, sandboxes, gate });
+  const exec = new ExecService({ ...parts, life });
+  const files = new FileService({ ...parts, life });
   const collection = new CollectionService({ ...parts, blobs, gate });
-  return { blobs, builds, history, snapshots, sandboxes, exec, files, collection };
+  return { blobs, builds, history, snapshots, sandboxes, checkpoints, warm, exec, files, collection };
 }
 
 export type Services = ReturnType<typeof createServices>;

@@ -7,7 +7,6 @@ import {
   type SnapshotRow,
   type SnapshotUser,
   type SnapshotWish,
-  type VersionKey,
 } from "../store/snapshot-store";
 import type { OrgStore } from "../store/store";
 import type { ActivityGate } from "./activity-gate";
@@ -15,10 +14,13 @@ import type { BuildService } from "./build-service";
 import { pastSnapshot } from "./past-snapshot";
 import { cancelled, type PendingSnapshot, SnapshotCreation } from "./snapshot-creation";
 import { parseSnapshotRef } from "./snapshot-ref";
+import type { WarmPools } from "./warm-pools";
 
 export interface SnapshotServiceParts {
   readonly builds: BuildService;
   readonly gate: ActivityGate;
+  /** Told of every name whose current version may be another now. */
+  readonly warm: WarmPools;
   readonly now: () => number;
 }
 
@@ -105,6 +107,7 @@ export class SnapshotService {
     const row = await this.get(org, text);
     const isGone = ref?.kind === "current" ? org.snapshots.deleteName(row.name) : org.snapshots.deleteVersion(row);
     if (!(await isGone)) throw snapshotNotFound(text);
+    this.parts.warm.refresh(org, row.name);
     for (const creation of this.live(org, row.name)) {
       const isMeant = ref?.kind === "current" || creation.wish.contentHash === row.contentHash;
       if (isMeant) creation.giveUp(cancelled(`snapshot ${text} was deleted`));
@@ -114,7 +117,9 @@ export class SnapshotService {
   /** Makes a version the current one. @throws not_found; conflict where it is not ready */
   async promote(org: OrgStore, ref: string): Promise<SnapshotRow> {
     const row = await this.getReady(org, ref);
-    return await this.done(org, row, org.snapshots.promote(row, this.parts.now()));
+    const promoted = await this.done(org, row, org.snapshots.promote(row, this.parts.now()));
+    this.parts.warm.refresh(org, row.name);
+    return promoted;
   }
 
   /** Gives a version a tag, or moves the tag to it. @throws not_found */
@@ -128,15 +133,11 @@ export class SnapshotService {
     if (!(await org.snapshots.untag(name, tag))) throw snapshotNotFound(`${name}:${tag}`);
   }
 
-  /** Changes labels or retention of a name. @throws not_found */
+  /** Changes labels, retention or warm pool of a name. @throws not_found */
   async change(org: OrgStore, name: string, change: SnapshotChange): Promise<SnapshotRow> {
     if (!(await org.snapshots.change(name, change))) throw snapshotNotFound(name);
+    this.parts.warm.refresh(org, name);
     return await this.get(org, name);
-  }
-
-  /** Notes that a sandbox was created from it, and from which checkpoint. */
-  async noteUse(org: OrgStore, row: VersionKey, checkpointId: string): Promise<void> {
-    await org.snapshots.noteUse(row, checkpointId, this.parts.now());
   }
 
   /**
@@ -173,6 +174,7 @@ export class SnapshotService {
     const ticket = this.parts.builds.request(org, { manifest, stepTimeoutMs, name });
     const onOver = () => {
       live.delete(creation);
+      this.parts.warm.refresh(org, name);
       if (live.size === 0) this.creations.delete(keyOf(org, name));
     };
     const { gate, now } = this.parts;

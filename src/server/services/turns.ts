@@ -4,13 +4,18 @@ import { abortable } from "./abortable";
 export class Turns {
   private readonly lastEnds = new Map<string, Promise<unknown>>();
 
-  /** Resolves when all turns are over that were asked for by now. */
-  async over(): Promise<void> {
-    await Promise.all(this.lastEnds.values());
+  /** Whether somebody has or waits for a turn of this key. */
+  isTaken(key: string): boolean {
+    return this.lastEnds.has(key);
   }
 
-  /** Waits for its turn. Call the answer to end it. @throws aborted */
-  async enter(key: string, signal: AbortSignal): Promise<() => void> {
+  /** Resolves when all turns are over that were asked for by now, of one key or of all. */
+  async over(key?: string): Promise<void> {
+    await (key === undefined ? Promise.all(this.lastEnds.values()) : this.lastEnds.get(key));
+  }
+
+  /** Waits for its turn, which is asked for at once. Call the answer to end it. @throws aborted */
+  async enter(key: string, signal?: AbortSignal): Promise<() => void> {
     const before = this.lastEnds.get(key) ?? Promise.resolve();
     let end = () => {};
     const turn = new Promise<void>((resolve) => {
@@ -21,7 +26,7 @@ export class Turns {
     });
     this.lastEnds.set(key, both);
     try {
-      await abortable(before, signal);
+      await (signal ? abortable(before, signal) : before);
       return end;
     } catch (error) {
       end();

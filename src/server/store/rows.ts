@@ -82,6 +82,7 @@ export function toSandbox(row: Selectable<Tables["sandboxes"]>): SandboxRow {
     tagsUpdatedAt: row.tags_updated_at,
     network: JSON.parse(row.network),
     owner: row.owner,
+    restoringTo: row.restoring_to,
   };
 }
 
@@ -105,5 +106,6 @@ export function fromSandbox(orgId: string, row: SandboxRow): Insertable<Tables["
     tags_updated_at: row.tagsUpdatedAt,
     network: JSON.stringify(row.network),
     owner: row.owner,
+    restoring_to: row.restoringTo,
   };
 }

@@ -19,7 +19,7 @@ export interface SnapshotStore {
   list(labels: Labels): Promise<SnapshotRow[]>;
   /** All versions of a name, newest first. */
   listVersions(name: string): Promise<SnapshotRow[]>;
-  /** Running sandboxes that were started from a version of this name, newest first. */
+  /** Sandboxes that are not stopped and were started from a version of this name, newest first. */
   listUsers(name: string): Promise<SnapshotUser[]>;
 
   /** Writes down that a version is being made, and returns it. @throws conflict where {@link SnapshotWish.isNew} and the name is taken */
@@ -34,8 +34,6 @@ export interface SnapshotStore {
   fail(version: VersionKey, failure: { readonly error: ErrorJson; readonly buildId: string | null }): Promise<void>;
   /** Makes a version that is ready the current one, and applies the retention. False where it is gone or not ready. */
   promote(version: VersionKey, now: number): Promise<boolean>;
-  /** Notes that a sandbox was started from a version, and from which checkpoint. */
-  noteUse(version: VersionKey, checkpointId: string, now: number): Promise<void>;
   /** Gives a version a tag, or moves the tag to it. False where the version is gone. */
   tag(version: VersionKey, tag: string): Promise<boolean>;
   /** False where there was none. */
@@ -66,6 +64,8 @@ export interface SnapshotRow {
   readonly labels: Labels;
   readonly retention: RetentionRule | null;
   readonly owner: string | null;
+  /** How many sandboxes of the current version to keep started. */
+  readonly warmPool: number;
   readonly version: number;
   readonly current: boolean;
   /** In alphabetical order. */
@@ -106,6 +106,7 @@ export interface SnapshotWish {
   readonly labels?: Labels;
   readonly retention?: RetentionRule;
   readonly owner?: string;
+  readonly warmPool?: number;
 }
 
 /** What a build gave. */
@@ -119,6 +120,7 @@ export interface BuiltVersion {
 export interface SnapshotChange {
   readonly labels?: Labels;
   readonly retention?: RetentionRule;
+  readonly warmPool?: number;
 }
 
 export interface SnapshotUser {

@@ -1,8 +1,10 @@
 import type { Kysely } from "kysely";
 import type { ImageManifest } from "../../image/image-manifest";
+import type { CheckpointStore } from "./checkpoint-store";
 import { fromBuild, fromCheckpoint, fromSandbox, toBuild, toCheckpoint, toImage, toSandbox } from "./rows";
-import type { SnapshotStore } from "./snapshot-store";
+import type { SnapshotStore, VersionKey } from "./snapshot-store";
 import { findBlobs, insertReferences, touchBlobs } from "./sqlite-blobs";
+import { SqliteCheckpoints } from "./sqlite-checkpoints";
 import { SqliteSnapshots } from "./sqlite-snapshots";
 import type {
   BlobReferences,
@@ -20,12 +22,14 @@ import type { Tables } from "./tables";
 /** One organisation's rows in SQLite: every query below has `org_id` in it, which is the whole point of this class. */
 export class SqliteOrgStore implements OrgStore {
   readonly snapshots: SnapshotStore;
+  readonly checkpoints: CheckpointStore;
 
   constructor(
     private readonly db: Kysely<Tables>,
     readonly orgId: string,
   ) {
     this.snapshots = new SqliteSnapshots(db, orgId);
+    this.checkpoints = new SqliteCheckpoints(db, orgId);
   }
 
   async insertCheckpoint(row: CheckpointRow): Promise<void> {
@@ -122,8 +126,18 @@ export class SqliteOrgStore implements OrgStore {
     return row && toBuild(row);
   }
 
-  async insertSandbox(row: SandboxRow): Promise<void> {
-    await this.db.insertInto("sandboxes").values(fromSandbox(this.orgId, row)).execute();
+  async insertSandbox(row: SandboxRow, version?: VersionKey): Promise<void> {
+    await this.db.transaction().execute(async (tx) => {
+      await tx.insertInto("sandboxes").values(fromSandbox(this.orgId, row)).execute();
+      if (version === undefined) return;
+      await tx
+        .updateTable("snapshot_versions")
+        .set({ checkpoint_id: row.checkpointId, last_used_at: row.startedAt })
+        .where("org_id", "=", this.orgId)
+        .where("snapshot_id", "=", version.id)
+        .where("version", "=", version.version)
+        .execute();
+    });
   }
 
   async getSandbox(id: string): Promise<SandboxRow | undefined> {
@@ -142,7 +156,7 @@ export class SqliteOrgStore implements OrgStore {
       .selectAll()
       .where("org_id", "=", this.orgId)
       .where("owner", "=", owner)
-      .where("status", "in", ["creating", "running"])
+      .where("status", "in", ["running", "hibernated"])
       .executeTakeFirst();
     return row && toSandbox(row);
   }
@@ -152,7 +166,7 @@ export class SqliteOrgStore implements OrgStore {
       .selectFrom("sandboxes")
       .selectAll()
       .where("org_id", "=", this.orgId)
-      .where("status", "=", "running")
+      .where("status", "<>", "stopped")
       .orderBy("seq", "desc")
       .execute();
     return rows.map(toSandbox);
@@ -163,9 +177,10 @@ export class SqliteOrgStore implements OrgStore {
       .updateTable("sandboxes")
       .set({
         status: change.status,
+        checkpoint_id: change.checkpointId,
+        restoring_to: change.restoringTo,
         timeout_seconds: change.timeoutSeconds,
         deadline: change.deadline,
-        started_at: change.startedAt,
         stopped_at: change.stoppedAt,
         tags: change.tags && JSON.stringify(change.tags),
         tags_updated_at: change.tagsUpdatedAt,

@@ -69,9 +69,18 @@ async function takeName(tx: Tx, orgId: string, wish: SnapshotWish, now: number):
 }
 
 async function addName(tx: Tx, orgId: string, wish: SnapshotWish, now: number): Promise<NameRow> {
-  const { name, labels = {}, retention, owner = null } = wish;
+  const { name, labels = {}, retention, owner = null, warmPool: warm_pool = 0 } = wish;
   const row = {
-    ...{ id: randomUUID(), org_id: orgId, name, current_version: 1, next_version: 1, owner, created_at: now },
+    ...{
+      id: randomUUID(),
+      org_id: orgId,
+      name,
+      current_version: 1,
+      next_version: 1,
+      owner,
+      warm_pool,
+      created_at: now,
+    },
     ...{ labels: JSON.stringify(labels), retention: retention ? JSON.stringify(retention) : null },
   };
   await tx.insertInto("snapshots").values(row).execute();
@@ -79,11 +88,12 @@ async function addName(tx: Tx, orgId: string, wish: SnapshotWish, now: number): 
 }
 
 /** What the request says of the name; what it does not mention stays. */
-async function describeName(tx: Tx, id: string, { labels, retention, owner }: SnapshotWish): Promise<void> {
+async function describeName(tx: Tx, id: string, { labels, retention, owner, warmPool }: SnapshotWish): Promise<void> {
   const change = {
     ...(owner === undefined ? {} : { owner }),
     ...(labels ? { labels: JSON.stringify(labels) } : {}),
     ...(retention ? { retention: JSON.stringify(retention) } : {}),
+    ...(warmPool === undefined ? {} : { warm_pool: warmPool }),
   };
   if (Object.keys(change).length > 0) await tx.updateTable("snapshots").set(change).where("id", "=", id).execute();
 }

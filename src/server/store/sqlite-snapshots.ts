@@ -16,7 +16,10 @@ import type { Tables } from "./tables";
 
 /** A version beside its name, as the query below gives it. */
 type Joined = Selectable<Tables["snapshot_versions"]> &
-  Pick<Selectable<Tables["snapshots"]>, "id" | "name" | "labels" | "retention" | "owner" | "current_version"> & {
+  Pick<
+    Selectable<Tables["snapshots"]>,
+    "id" | "name" | "labels" | "retention" | "owner" | "warm_pool" | "current_version"
+  > & {
     readonly tags: string;
   };
 
@@ -55,7 +58,7 @@ export class SqliteSnapshots implements SnapshotStore {
       .select(["sandboxes.id", "sandboxes.snapshot_version"])
       .where("sandboxes.org_id", "=", this.orgId)
       .where("snapshots.name", "=", name)
-      .where("sandboxes.status", "=", "running")
+      .where("sandboxes.status", "<>", "stopped")
       .whereRef("sandboxes.started_at", ">=", "snapshots.created_at")
       .orderBy("sandboxes.seq", "desc")
       .execute();
@@ -90,10 +93,6 @@ export class SqliteSnapshots implements SnapshotStore {
     });
   }
 
-  async noteUse(key: VersionKey, checkpointId: string, now: number): Promise<void> {
-    await this.updateVersion(key).set({ checkpoint_id: checkpointId, last_used_at: now }).execute();
-  }
-
   async tag(key: VersionKey, tag: string): Promise<boolean> {
     return await this.db.transaction().execute(async (tx) => {
       const [row] = await this.select(tx, sql`s.id = ${key.id} and v.version = ${key.version}`);
@@ -118,11 +117,16 @@ export class SqliteSnapshots implements SnapshotStore {
     return numDeletedRows > 0n;
   }
 
-  async change(name: string, { labels, retention }: SnapshotChange): Promise<boolean> {
+  async change(name: string, { labels, retention, warmPool }: SnapshotChange): Promise<boolean> {
     const { numUpdatedRows } = await this.db
       .updateTable("snapshots")
       // Something is always set, because an update of nothing is no SQL.
-      .set({ name, labels: labels && JSON.stringify(labels), retention: retention && JSON.stringify(retention) })
+      .set({
+        name,
+        labels: labels && JSON.stringify(labels),
+        retention: retention && JSON.stringify(retention),
+        warm_pool: warmPool,
+      })
       .where("org_id", "=", this.orgId)
       .where("name", "=", name)
       .executeTakeFirstOrThrow();
@@ -167,7 +171,7 @@ export class SqliteSnapshots implements SnapshotStore {
   /** Versions that the condition names (`s` is the name, `v` the version), the last made first. */
   private async select(db: Kysely<Tables>, condition: RawBuilder<unknown>): Promise<SnapshotRow[]> {
     const found = await sql<Joined>`
-      select v.*, s.id, s.name, s.labels, s.retention, s.owner, s.current_version, (
+      select v.*, s.id, s.name, s.labels, s.retention, s.owner, s.warm_pool, s.current_version, (
         select json_group_array(tag) from (
           select tag from snapshot_tags t where t.snapshot_id = s.id and t.version = v.version order by tag)) as tags
       from snapshots s join snapshot_versions v on v.snapshot_id = s.id
@@ -191,7 +195,7 @@ function meansVersion(ref: SnapshotRef): RawBuilder<unknown> {
 
 function toRow(row: Joined): SnapshotRow {
   return {
-    ...{ id: row.id, name: row.name, labels: JSON.parse(row.labels), owner: row.owner },
+    ...{ id: row.id, name: row.name, labels: JSON.parse(row.labels), owner: row.owner, warmPool: row.warm_pool },
     retention: row.retention === null ? null : JSON.parse(row.retention),
     ...{ version: row.version, current: row.version === row.current_version, tags: JSON.parse(row.tags) },
     ...{ status: row.status, contentHash: row.content_hash, manifest: JSON.parse(row.manifest) },

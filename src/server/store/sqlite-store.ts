@@ -74,6 +74,11 @@ class SqliteStore implements Store {
     return rows.map((row) => ({ ...toSandbox(row), orgId: row.org_id }));
   }
 
+  async listWarmPools(): Promise<OwnedRow<{ readonly name: string }>[]> {
+    const rows = await this.db.selectFrom("snapshots").select(["org_id", "name"]).where("warm_pool", ">", 0).execute();
+    return rows.map((row) => ({ orgId: row.org_id, name: row.name }));
+  }
+
   async listCheckpoints(): Promise<OwnedRow<CheckpointRow>[]> {
     const rows = await this.db.selectFrom("checkpoints").selectAll().execute();
     return rows.map((row) => ({ ...toCheckpoint(row), orgId: row.org_id }));
@@ -92,15 +97,15 @@ class SqliteStore implements Store {
         .set({ status: "failed", error })
         .where("status", "=", "building")
         .executeTakeFirstOrThrow();
-      const sandboxes = await tx
-        .updateTable("sandboxes")
-        .set({ status: "stopped", stopped_at: now, deadline: null })
-        .where("status", "=", "creating")
+      const checkpoints = await tx
+        .updateTable("sandbox_checkpoints")
+        .set({ status: "failed", error, failed_at: now })
+        .where("status", "=", "processing")
         .executeTakeFirstOrThrow();
       return {
         builds: Number(builds.numUpdatedRows),
         snapshots: Number(snapshots.numUpdatedRows),
-        sandboxes: Number(sandboxes.numUpdatedRows),
+        checkpoints: Number(checkpoints.numUpdatedRows),
       };
     });
   }
@@ -117,7 +122,11 @@ class SqliteStore implements Store {
       const checkpoints = await sql`delete from checkpoints where
         id not in (select checkpoint_id from images)
         and id not in (select checkpoint_id from snapshot_versions where checkpoint_id is not null)
-        and id not in (select checkpoint_id from sandboxes where status <> 'stopped')`.execute(tx);
+        and id not in (select id from sandbox_checkpoints)
+        and id not in (select checkpoint_id from sandboxes where status <> 'stopped')
+        and id not in (select restoring_to from sandboxes where status <> 'stopped' and restoring_to is not null)`.execute(
+        tx,
+      );
       return { images: Number(images.numAffectedRows ?? 0), checkpoints: Number(checkpoints.numAffectedRows ?? 0) };
     });
   }
@@ -125,6 +134,7 @@ class SqliteStore implements Store {
   async dropHistory(before: number): Promise<{ logPaths: string[] }> {
     return await this.db.transaction().execute(async (tx) => {
       await tx.deleteFrom("sandboxes").where("status", "=", "stopped").where("stopped_at", "<", before).execute();
+      await tx.deleteFrom("sandbox_checkpoints").where("failed_at", "<", before).execute();
       const builds = await tx
         .deleteFrom("builds")
         .where("finished_at", "<", before)

@@ -1,7 +1,8 @@
 import type { Checkpoint, NetworkPolicy } from "../../engines/engine";
 import type { ErrorJson } from "../../errors";
 import type { ImageManifest } from "../../image/image-manifest";
-import type { SnapshotStore } from "./snapshot-store";
+import type { CheckpointStore } from "./checkpoint-store";
+import type { SnapshotStore, VersionKey } from "./snapshot-store";
 
 /**
  * What the server remembers. Two halves: {@link Store} is for the server itself (keys, reconciliation, collection), and
@@ -22,16 +23,21 @@ export interface Store {
 
   /** Sandboxes of all organisations in these states. */
   listSandboxes(statuses: readonly SandboxStatus[]): Promise<OwnedRow<SandboxRow>[]>;
+  /** The names that want warm sandboxes. */
+  listWarmPools(): Promise<OwnedRow<{ readonly name: string }>[]>;
   /** All checkpoints of all organisations: what a collection must keep. */
   listCheckpoints(): Promise<OwnedRow<CheckpointRow>[]>;
 
-  /** Ends what a crash left half done: running builds become cancelled, building snapshots failed, creating sandboxes stopped. */
+  /** Ends what a crash left half done: running builds become cancelled, building snapshots and checkpoints failed. */
   settleInterrupted(reason: ErrorJson, now: number): Promise<InterruptedCounts>;
   /** Removes versions of snapshots that their retention no longer keeps at this moment. */
   dropSuperseded(now: number): Promise<void>;
-  /** Removes cached images that no snapshot and no live sandbox shares a checkpoint with, then unreferenced checkpoints. */
+  /**
+   * Removes cached images that no snapshot and no live sandbox shares a checkpoint with, then checkpoints that none of
+   * these and nobody's own checkpoint names.
+   */
   dropUnneeded(): Promise<{ images: number; checkpoints: number }>;
-  /** Removes old history (stopped sandboxes, finished builds that no checkpoint names) and returns the builds' log paths. */
+  /** Removes old history (stopped sandboxes, failed checkpoints, finished builds that no checkpoint names); returns the builds' log paths. */
   dropHistory(before: number): Promise<{ logPaths: string[] }>;
   /**
    * Removes references of images that no image, snapshot or running build names and that were accepted before `before`,
@@ -48,6 +54,7 @@ export interface Store {
 export interface OrgStore {
   readonly orgId: string;
   readonly snapshots: SnapshotStore;
+  readonly checkpoints: CheckpointStore;
 
   insertCheckpoint(row: CheckpointRow): Promise<void>;
   getCheckpoint(id: string): Promise<CheckpointRow | undefined>;
@@ -65,11 +72,12 @@ export interface OrgStore {
   /** The newest build that was asked for under a snapshot's name. */
   latestBuildNamed(name: string): Promise<BuildRow | undefined>;
 
-  insertSandbox(row: SandboxRow): Promise<void>;
+  /** Adds a sandbox and notes on the version of a snapshot, where it came from one, that it did; one transaction. */
+  insertSandbox(row: SandboxRow, version?: VersionKey): Promise<void>;
   getSandbox(id: string): Promise<SandboxRow | undefined>;
   /** The one of this owner that is not stopped. */
   findSandboxOf(owner: string): Promise<SandboxRow | undefined>;
-  /** Running ones, newest first. */
+  /** Those that are not stopped, newest first. */
   listSandboxes(): Promise<SandboxRow[]>;
   updateSandbox(id: string, change: SandboxChange): Promise<void>;
   deleteSandbox(id: string): Promise<void>;
@@ -132,12 +140,13 @@ export interface BuildOutcome {
   readonly finishedAt: number;
 }
 
-/** `creating` is never shown: it tells a crashed create from a sandbox. */
-export type SandboxStatus = "creating" | "running" | "stopped";
+/** A sandbox has a row from when it runs: one that is being created and is left by a crash is nobody's. */
+export type SandboxStatus = "running" | "hibernated" | "stopped";
 
 export interface SandboxRow {
   readonly id: string;
   readonly status: SandboxStatus;
+  /** What it stands on. */
   readonly checkpointId: string;
   /** The snapshot it was created from, by name and version. */
   readonly snapshot: string | null;
@@ -148,7 +157,7 @@ export interface SandboxRow {
   readonly cpuCount: number;
   /** Idle seconds; 0 is never. */
   readonly timeoutSeconds: number;
-  /** When it will be stopped if nothing happens; null is never. */
+  /** When it will be hibernated if nothing happens; null is never. */
   readonly deadline: number | null;
   readonly startedAt: number;
   readonly stoppedAt: number | null;
@@ -158,10 +167,15 @@ export interface SandboxRow {
   readonly network: NetworkPolicy;
   /** Who it is for, in their own words; at most one that is not stopped is theirs. */
   readonly owner: string | null;
+  /** The checkpoint that it is being put back to: what was promised is done after a crash, too. */
+  readonly restoringTo: string | null;
 }
 
 export type SandboxChange = Partial<
-  Pick<SandboxRow, "status" | "timeoutSeconds" | "deadline" | "startedAt" | "stoppedAt" | "tags" | "tagsUpdatedAt">
+  Pick<
+    SandboxRow,
+    "status" | "checkpointId" | "restoringTo" | "timeoutSeconds" | "deadline" | "stoppedAt" | "tags" | "tagsUpdatedAt"
+  >
 >;
 
 export interface BlobRow {
@@ -178,5 +192,5 @@ export interface BlobReferences {
 export interface InterruptedCounts {
   readonly builds: number;
   readonly snapshots: number;
-  readonly sandboxes: number;
+  readonly checkpoints: number;
 }

@@ -1,4 +1,5 @@
 import type { Generated } from "kysely";
+import type { SandboxCheckpointRow } from "./checkpoint-store";
 import type { SnapshotStatus } from "./snapshot-store";
 import type { BuildStatus, SandboxStatus } from "./store";
 
@@ -25,6 +26,7 @@ export interface Tables {
     labels: string;
     retention: string | null;
     owner: string | null;
+    warm_pool: Generated<number>;
     created_at: number;
   };
   snapshot_versions: {
@@ -76,6 +78,22 @@ export interface Tables {
     tags_updated_at: number | null;
     network: string;
     owner: string | null;
+    restoring_to: string | null;
+  };
+  sandbox_checkpoints: {
+    seq: Generated<number>;
+    id: string;
+    org_id: string;
+    sandbox_id: string;
+    name: string;
+    kind: SandboxCheckpointRow["kind"];
+    status: SandboxCheckpointRow["status"];
+    size_bytes: number;
+    error: string | null;
+    source: string;
+    owner: string | null;
+    created_at: number;
+    failed_at: number | null;
   };
   /** Images whose manifests were taken; what they need stands in `blob_references` and goes with them. */
   accepted_images: { id: Generated<number>; org_id: string; content_hash: string; accepted_at: number };

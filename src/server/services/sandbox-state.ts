@@ -1,0 +1,181 @@
+import type { Engine } from "../../engines/engine";
+import { assertNever, OpenComputerError } from "../../errors";
+import type { Log } from "../log";
+import type { OrgStore, SandboxChange, SandboxRow } from "../store/store";
+import { abortable } from "./abortable";
+import { IdleSandboxes } from "./idle-sandboxes";
+import { Turns } from "./turns";
+
+/** The longest that a change may take: gigabytes of memory are written and read. */
+const CHANGE_TIMEOUT_MS = 300_000;
+/** The longest that stopping waits for changes to be over. */
+const CLOSE_TIMEOUT_MS = 10_000;
+
+export interface SandboxStateParts {
+  readonly engine: Engine;
+  readonly now: () => number;
+  readonly log: Log;
+  /** Sends a sandbox to sleep that was idle for its timeout. */
+  readonly hibernateIdle: (org: OrgStore, id: string) => Promise<void>;
+}
+
+/** Work on a sandbox in its turn; the signal fires when it takes too long or the server stops. */
+export type Change<T> = (row: SandboxRow, signal: AbortSignal) => Promise<T>;
+
+/**
+ * What is known of each sandbox: its row, its turns, its idle clock.
+ *
+ * One change at a time for each sandbox, in the order of asking. The engine says what is true, the row says what was
+ * wanted: where they differ, as after a crash, the row follows.
+ */
+export class SandboxState {
+  private readonly idle: IdleSandboxes;
+  private readonly turns = new Turns();
+  private readonly closing = new AbortController();
+
+  constructor(private readonly parts: SandboxStateParts) {
+    this.idle = new IdleSandboxes({ ...parts, hibernate: parts.hibernateIdle });
+  }
+
+  /** @throws not_found */
+  async find(org: OrgStore, id: string): Promise<SandboxRow> {
+    const row = await org.getSandbox(id);
+    if (row === undefined) throw new OpenComputerError("not_found", `sandbox not found: ${id}`);
+    return row;
+  }
+
+  /** The row as it is now; one that is being changed is answered with as it was before. */
+  async refresh(org: OrgStore, row: SandboxRow): Promise<SandboxRow> {
+    if (row.status === "stopped" || this.turns.isTaken(row.id)) return row;
+    if ((await this.parts.engine.sandboxStatus(row.id)) === row.status) return row;
+    return await this.change(org, row.id, (current) => this.reconcile(org, current));
+  }
+
+  /** Whether a change is under way or asked for. */
+  isChanging(id: string): boolean {
+    return this.turns.isTaken(id);
+  }
+
+  /** The row when the changes that were asked for by now are over. @throws not_found, aborted */
+  async settled(org: OrgStore, id: string, signal?: AbortSignal): Promise<SandboxRow> {
+    if (this.turns.isTaken(id)) await abortable(this.turns.over(id), signal ?? this.closing.signal);
+    return await this.find(org, id);
+  }
+
+  /**
+   * Does something with a sandbox when its turn has come, which is asked for at once. Who leaves (`asker`) gives up the
+   * wait, not the work.
+   *
+   * @throws not_found, aborted, timeout
+   */
+  async change<T>(org: OrgStore, id: string, work: Change<T>, asker?: AbortSignal): Promise<T> {
+    const endTurn = await this.turns.enter(id, asker);
+    const limit = AbortSignal.timeout(CHANGE_TIMEOUT_MS);
+    try {
+      return await work(await this.find(org, id), AbortSignal.any([limit, this.closing.signal]));
+    } catch (error) {
+      throw limit.aborted ? tooLong(id, error) : error;
+    } finally {
+      endTurn();
+    }
+  }
+
+  /** What the engine says of it, noted. Only in its turn: in the middle of a change it may look like anything. */
+  async reconcile(org: OrgStore, row: SandboxRow): Promise<SandboxRow> {
+    if (row.status === "stopped") return row;
+    const status = await this.parts.engine.sandboxStatus(row.id);
+    if (status === row.status) return row;
+    switch (status) {
+      case "running":
+        return await this.noteRunning(org, row);
+      case "hibernated":
+        return await this.noteAsleep(org, row);
+      case "stopped":
+        return await this.end(org, row);
+      default:
+        return assertNever(status);
+    }
+  }
+
+  /** Notes that it runs, with what else has changed, and watches it anew. */
+  async noteRunning(org: OrgStore, row: SandboxRow, more: SandboxChange = {}): Promise<SandboxRow> {
+    const deadline = this.idle.watch(org, { ...row, ...more, deadline: null });
+    return await this.note(org, row, { ...more, status: "running", deadline });
+  }
+
+  async noteAsleep(org: OrgStore, row: SandboxRow): Promise<SandboxRow> {
+    const noted = await this.note(org, row, { status: "hibernated", deadline: null });
+    this.idle.forget(row.id);
+    return noted;
+  }
+
+  /** Ends a sandbox in its turn; one that has stopped is fine. */
+  async end(org: OrgStore, row: SandboxRow): Promise<SandboxRow> {
+    if (row.status === "stopped") return row;
+    await this.parts.engine.destroySandbox(row.id);
+    const change = { status: "stopped", stoppedAt: this.parts.now(), deadline: null, restoringTo: null } as const;
+    const noted = await this.note(org, row, change);
+    // Last, so that one whose end could not be recorded is tried again at its deadline.
+    this.idle.forget(row.id);
+    return noted;
+  }
+
+  /** A use begins, so that it does not fall asleep; call the answer when it is over. */
+  use(id: string): () => void {
+    return this.idle.use(id);
+  }
+
+  isUsed(id: string): boolean {
+    return this.idle.isUsed(id);
+  }
+
+  /** Watches a running sandbox from its deadline on, or anew where it has none. Returns the deadline; null is never. */
+  watch(org: OrgStore, row: SandboxRow): number | null {
+    return this.idle.watch(org, row);
+  }
+
+  forget(id: string): void {
+    this.idle.forget(id);
+  }
+
+  /** When a sandbox will fall asleep as things stand; null is never. */
+  deadlineOf(row: SandboxRow): number | null {
+    return row.status === "running" ? this.idle.deadlineOf(row.id) : null;
+  }
+
+  /** Whether the server stops: what is not done yet is for the next one. */
+  get isClosing(): boolean {
+    return this.closing.signal.aborted;
+  }
+
+  /** Waits until the changes that were begun are over, and lets go of the timers; sandboxes run on. */
+  async close(): Promise<void> {
+    try {
+      await abortable(this.turns.over(), AbortSignal.timeout(CLOSE_TIMEOUT_MS));
+    } finally {
+      this.closing.abort(new OpenComputerError("unavailable", "the server stopped before this was done"));
+      this.idle.close();
+    }
+  }
+
+  private async note(org: OrgStore, row: SandboxRow, change: SandboxChange): Promise<SandboxRow> {
+    await org.updateSandbox(row.id, change);
+    return { ...row, ...change };
+  }
+}
+
+/** @throws gone */
+export function requireLive(row: SandboxRow): SandboxRow {
+  if (row.status === "stopped") throw sandboxGone(row.id);
+  return row;
+}
+
+/** The error for a sandbox that was and is no more. */
+export function sandboxGone(id: string): OpenComputerError {
+  return new OpenComputerError("gone", `sandbox ${id} is stopped; create a new one`);
+}
+
+function tooLong(id: string, cause: unknown): OpenComputerError {
+  const message = `sandbox ${id} was not done within ${CHANGE_TIMEOUT_MS / 1000} s; the machine may be overloaded`;
+  return new OpenComputerError("timeout", message, { cause });
+}
