@@ -41,6 +41,7 @@ export async function prepareBareRuntime(run: BenchRun, kind: "runc" | "runsc", 
   // What stays keeps the streams of the command that started it: a file, as nobody waits for the end of that.
   const leave = async (verb: readonly string[], id: string, args: readonly string[]) => {
     known.add(id);
+    run.defer(() => remove(id));
     const from = await bundle(id, args);
     const output = await open(join(from, "output.log"), "w");
     const options = { stdout: output.fd, stderr: output.fd };
@@ -49,10 +50,7 @@ export async function prepareBareRuntime(run: BenchRun, kind: "runc" | "runsc", 
   const remove = async (id: string) => {
     if (known.delete(id)) await command(kind, [...flags, "delete", "--force", id]);
   };
-  run.defer(async () => {
-    for (const id of [...known]) await remove(id);
-    await freeNullNamespace(dir);
-  });
+  run.defer(() => freeNullNamespace(dir));
   let runs = 0;
   return {
     kind,

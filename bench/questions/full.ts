@@ -56,7 +56,7 @@ export const full: Benchmark = {
 };
 
 async function handSides(run: BenchRun, bare: BareRuntime): Promise<Side[]> {
-  const id = `oc-bench-${process.pid}-hold`;
+  const id = `oc-bench-${process.pid}-hold-`;
   const args = ["python3", "-c", HOLD];
   await bare.start(id, args);
   await untilReady(run, () => bare.exec(id, ["test", "-e", "/tmp/ready"]));
@@ -64,7 +64,8 @@ async function handSides(run: BenchRun, bare: BareRuntime): Promise<Side[]> {
   await bare.checkpoint(id, kept);
   let copies = 0;
   const restore = async (from: string) => {
-    const copy = `${id}-${copies++}`;
+    // No name may begin with that of another: the runtime takes beginnings for names.
+    const copy = `oc-bench-${process.pid}-copy-${copies++}-`;
     await bare.restore(copy, from, args);
     return copy;
   };
