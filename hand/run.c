@@ -33,20 +33,22 @@ static int connect_to(const char *path, uint32_t number)
     return write(fd, &number, sizeof number) == sizeof number ? fd : -1;
 }
 
-/* After this nothing but the standard streams and what is handed down is open. */
+/* The standard streams first: what is opened on the way may have the number that is handed down. */
 static int hand_over(const struct request *request)
 {
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
     int log = open(request->words[LOG], O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (null < 0 || log < 0)
         return -1;
-    if (request->words[SOCKET][0] != '\0') {
-        int fd = connect_to(request->words[SOCKET], request->number);
-        /* Above what it becomes: dup2 of a descriptor to itself would leave it closed by exec. */
-        if (fd < 0 || (fd = fcntl(fd, F_DUPFD_CLOEXEC, HANDED_DOWN + 1)) < 0 || dup2(fd, HANDED_DOWN) < 0)
-            return -1;
-    }
-    return dup2(null, STDIN_FILENO) < 0 || dup2(log, STDOUT_FILENO) < 0 || dup2(log, STDERR_FILENO) < 0 ? -1 : 0;
+    if (dup2(null, STDIN_FILENO) < 0 || dup2(log, STDOUT_FILENO) < 0 || dup2(log, STDERR_FILENO) < 0)
+        return -1;
+    if (request->words[SOCKET][0] == '\0')
+        return 0;
+    int fd = connect_to(request->words[SOCKET], request->number);
+    /* Above what it becomes: dup2 of a descriptor to itself would leave it closed by exec. */
+    if (fd < 0 || (fd = fcntl(fd, F_DUPFD_CLOEXEC, HANDED_DOWN + 1)) < 0)
+        return -1;
+    return dup2(fd, HANDED_DOWN) < 0 ? -1 : 0;
 }
 
 /* What went wrong before the program began is told by `problem`, which is shared until then. */

@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import type { Socket } from "node:net";
 import type { Readable, Writable } from "node:stream";
 import { OpenComputerError } from "../../errors";
 import { COMMAND_ENV } from "./command";
+import { createHandCallers } from "./hand-callers";
 
 /**
  * The server's hand: a small native process that mounts, makes networks and starts programs. Node can do none of the
@@ -18,6 +20,10 @@ export interface Hand {
   ask(verb: string, ...words: readonly string[]): Promise<HandAnswer>;
   /** Asks for what succeeds or is an error. @throws internal with what went wrong */
   do(verb: string, ...words: readonly string[]): Promise<HandAnswer>;
+  /** Runs a host program to its end; `argv` begins with its path. @throws internal where it cannot be started */
+  run(argv: readonly string[], options: HandRunOptions): Promise<HandAnswer>;
+  /** Like {@link Hand.run}, with a socket to us as the program's descriptor 3; null where it failed. */
+  runConnected(argv: readonly string[], options: HandRunOptions): Promise<HandAnswer & { socket: Socket | null }>;
   /** Tells it something that has no answer. */
   tell(verb: string, ...words: readonly string[]): void;
   /** Ends it; what it holds is let go of. */
@@ -31,6 +37,13 @@ export interface HandAnswer {
   readonly text: string;
 }
 
+export interface HandRunOptions {
+  /** File that its output goes to. */
+  readonly log: string;
+  /** Killed after so long: a last resort. */
+  readonly limitSeconds: number;
+}
+
 interface Pending {
   resolve(answer: HandAnswer): void;
   reject(error: Error): void;
@@ -38,8 +51,13 @@ interface Pending {
 
 type HandProcess = ChildProcess & { readonly stdin: Writable; readonly stdout: Readable };
 
-/** The hand of this program; its process starts with the first thing to do. */
-export function createHand(program: string): Hand {
+/**
+ * The hand of this program; its process starts with the first thing to do.
+ *
+ * @param socketPath where the programs that it runs reach us; made when the first is to
+ */
+export function createHand(program: string, socketPath: string): Hand {
+  const callers = createHandCallers(socketPath);
   const pending = new Map<number, Pending>();
   let running: HandProcess | undefined;
   let lastNumber = 0;
@@ -58,24 +76,50 @@ export function createHand(program: string): Hand {
     running.stdin.write(toRequest(lastNumber, [verb, ...words]));
     return lastNumber;
   };
-  const hand: Hand = {
-    ask: (verb, ...words) =>
-      new Promise((resolve, reject) => {
-        // The process first: where it cannot start, nobody waits.
-        const number = send(verb, words);
-        pending.set(number, { resolve, reject });
-      }),
-    async do(verb, ...words) {
-      const answer = await hand.ask(verb, ...words);
-      if (answer.result === 0) return answer;
-      throw new OpenComputerError("internal", `${verb} failed: ${answer.text || `result ${answer.result}`}`);
+  const begin = (verb: string, words: readonly string[]) => {
+    // The process first: where it cannot start, nobody waits.
+    const number = send(verb, words);
+    const answer = new Promise<HandAnswer>((resolve, reject) => pending.set(number, { resolve, reject }));
+    return { number, answer };
+  };
+  return {
+    ask: (verb, ...words) => begin(verb, words).answer,
+    do: async (verb, ...words) => assertDone(verb, await begin(verb, words).answer),
+    run: async (argv, options) => assertStarted(argv, await begin("run", runWords(argv, options, "")).answer),
+    async runConnected(argv, options) {
+      const { number, answer } = begin("run", runWords(argv, options, await callers.path()));
+      try {
+        const ended = assertStarted(argv, await answer);
+        if (ended.result === 0) return { ...ended, socket: await callers.take(number) };
+        callers.refuse(number);
+        return { ...ended, socket: null };
+      } catch (error) {
+        callers.refuse(number);
+        throw error;
+      }
     },
     tell(verb, ...words) {
       if (running) send(verb, words);
     },
-    close: () => running?.stdin.end(),
+    close() {
+      running?.stdin.end();
+      callers.close();
+    },
   };
-  return hand;
+}
+
+function runWords(argv: readonly string[], { log, limitSeconds }: HandRunOptions, socket: string): string[] {
+  return [String(limitSeconds), log, socket, ...argv];
+}
+
+function assertDone(verb: string, answer: HandAnswer): HandAnswer {
+  if (answer.result === 0) return answer;
+  throw new OpenComputerError("internal", `${verb} failed: ${answer.text || `result ${answer.result}`}`);
+}
+
+function assertStarted(argv: readonly string[], answer: HandAnswer): HandAnswer {
+  if (answer.result >= 0) return answer;
+  throw new OpenComputerError("internal", `${argv[0]} cannot be started: ${answer.text}`);
 }
 
 /** In a session of its own: an interrupt from the terminal is for the server, which then stops in order. */

@@ -23,6 +23,8 @@ export interface LocalHome {
   readonly merged: string;
   /** Process descriptions and pid files of running commands. */
   readonly execs: string;
+  /** Where the programs that the engine starts reach it. */
+  readonly handSocket: string;
   /** The runtimes' own state, one directory a runtime. */
   readonly runtimes: string;
 }
@@ -44,6 +46,7 @@ export function localHome(root: string): LocalHome {
     stepFiles: join(root, "step-files"),
     merged: join(run, "merged"),
     execs: join(run, "exec"),
+    handSocket: join(run, "hand.sock"),
     runtimes: join(run, "runtime"),
   };
 }

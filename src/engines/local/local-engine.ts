@@ -12,6 +12,7 @@ import { accountsSwap, removeCgroupRoot } from "./cgroup";
 import { hasMemory } from "./checkpoints/memory-choice";
 import { createMemoryStore } from "./checkpoints/memory-store";
 import type { SandboxDeps } from "./checkpoints/sandbox-deps";
+import { freezeStarted } from "./checkpoints/started-image";
 import { type ContainerDeps, endContainer } from "./container";
 import { createHand, type Hand } from "./hand";
 import { type LocalHome, localHome, makeHome } from "./home";
@@ -46,6 +47,7 @@ type EngineDeps = BuildDeps & SandboxDeps;
 /** All that stands once the engine has started. */
 interface Started {
   readonly deps: EngineDeps;
+  readonly forSandboxes: HostFacts;
   readonly base: BaseLayer;
   readonly binary: RuntimeBinary;
   readonly sandboxes: Sandboxes;
@@ -69,7 +71,11 @@ export function createLocalEngine(options: LocalEngineOptions): Engine {
     },
     describe: () => describeEngine(up()),
     plan: async (manifest) => planBuild(up().deps, up().base.digest, manifest),
-    build: async (request) => buildImage(up().deps, up().base.digest, request),
+    async build(request) {
+      const { deps, forSandboxes, base } = up();
+      const image = await buildImage(deps, base.digest, request);
+      return freezeStarted({ ...deps, facts: forSandboxes }, request, image);
+    },
     async hasCheckpoint(checkpoint) {
       const { layers } = checkpoint;
       const there = await Promise.all(layers.map((key) => up().deps.layers.has(key)));
@@ -112,14 +118,14 @@ async function startEngine(options: LocalEngineOptions, start: StartOptions): Pr
   assertRoot();
   const home = localHome(options.home);
   const binaries = await findBinaries(options.runtime, searchDirs(options.hostEnv["PATH"], options.cacheDir));
-  const hand = createHand(binaries.hand);
+  const hand = createHand(binaries.hand, home.handSocket);
   const networks = createNetworkPool(home.root, hand, options.resolvers);
   await makeHome(home);
   try {
     const { deps, forSandboxes, base } = await prepare(options, start, { home, binaries, hand, networks });
     const sandboxes = createSandboxes({ ...deps, facts: forSandboxes });
     await reconcile(deps, sandboxes, new Set(start.knownSandboxes));
-    return { deps, base, binary: binaries.runtime, sandboxes, files: createSandboxFiles(sandboxes.exec) };
+    return { deps, forSandboxes, base, binary: binaries.runtime, sandboxes, files: createSandboxFiles(sandboxes.exec) };
   } catch (error) {
     await leaveHost({ home, hand, networks });
     throw error;
@@ -145,7 +151,7 @@ async function prepare(
   const { shared, stepFiles } = home;
   const { agent } = binaries;
   const { forSteps, forSandboxes } = await gatherHostFacts({ shared, stepFiles, hostEnv, agent, baseRoot });
-  const runtime = createRuntime(binaries.runtime, home.runtimes);
+  const runtime = createRuntime(binaries.runtime, home.runtimes, hand);
   const deps: EngineDeps = {
     home,
     hand,

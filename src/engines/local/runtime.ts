@@ -1,11 +1,10 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { open, readFile, rm } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import { OpenComputerError } from "../../errors";
 import type { RuntimeBinary } from "./binaries";
-import { COMMAND_ENV, runCommand, tryCommand } from "./command";
+import { runCommand, tryCommand } from "./command";
+import type { Hand, HandAnswer } from "./hand";
 import type { RuntimeKind } from "./oci-spec";
 
 /** The OCI runtime of the machine, as the few verbs that the engine needs. */
@@ -47,30 +46,28 @@ export interface StartedContainer {
 
 const AGENT_FD = 3;
 const MAX_MESSAGE = 2_000;
-const START_TIMEOUT_MS = 60_000;
-const CONNECT_TIMEOUT_MS = 30_000;
+const START_LIMIT_SECONDS = 60;
+const CONNECT_LIMIT_SECONDS = 30;
+const REMOVE_LIMIT_SECONDS = 30;
+const NOWHERE = "/dev/null";
 const SAVE_TIMEOUT_MS = 600_000;
 
 /** A runtime whose state is in `stateDir`, apart from that of all others on the machine. */
-export function createRuntime(binary: RuntimeBinary, stateDir: string): Runtime {
+export function createRuntime(binary: RuntimeBinary, stateDir: string, hand: Hand): Runtime {
   const { kind, path, version } = binary;
   const flags = [...globalFlags(kind), "--root", join(stateDir, kind)];
   return {
     kind,
     path,
     version,
-    async run(id, bundle) {
-      const { pid, child } = await runDetached(path, [...flags, "run", ...handOver(kind)], id, bundle);
-      return { pid, agent: child.stdio[AGENT_FD] as Socket };
-    },
+    run: (id, bundle) => startConnected(hand, [path, ...flags, "run", ...handOver(kind)], id, bundle),
     // What is not needed at once is read when it is.
     async restore(id, bundle, image) {
-      const argv = [...flags, "restore", "--background", "--image-path", image];
-      const { pid, child } = await runDetached(path, argv, id, bundle);
-      (child.stdio[AGENT_FD] as Socket).destroy();
-      return pid;
+      const argv = [path, ...flags, "restore", "--background", "--image-path", image, ...detached(id, bundle)];
+      return pidOf(id, bundle, await hand.run(argv, startOptions(bundle)));
     },
-    connect: (id, argv) => connectInside(path, [...flags, "exec", ...handOver(kind), id, ...argv]),
+    connect: (id, argv) =>
+      connectInside(hand, join(stateDir, `${id}.log`), [path, ...flags, "exec", ...handOver(kind), id, ...argv]),
     async pause(id) {
       await runCommand(path, [...flags, "pause", id]);
     },
@@ -82,7 +79,8 @@ export function createRuntime(binary: RuntimeBinary, stateDir: string): Runtime 
       await runCommand(path, [...flags, ...argv], { timeoutMs: SAVE_TIMEOUT_MS, signal });
     },
     async remove(id) {
-      await tryCommand(path, [...flags, "delete", "--force", id]);
+      const options = { log: NOWHERE, limitSeconds: REMOVE_LIMIT_SECONDS };
+      await hand.run([path, ...flags, "delete", "--force", id], options);
     },
     async list() {
       const text = await runCommand(path, [...flags, "list", "--quiet"]);
@@ -105,51 +103,50 @@ function handOver(kind: RuntimeKind): string[] {
   return kind === "runsc" ? ["--pass-fd", `${AGENT_FD}:${AGENT_FD}`] : ["--preserve-fds", "1"];
 }
 
-/**
- * The container inherits the streams of this command and keeps them open: so these must be a file, not pipes, on which
- * we would wait for ever. (And so it is spawned as it is: execa knows no file descriptors for these.)
- */
-async function runDetached(
-  path: string,
-  verb: readonly string[],
+/** The container inherits the output and keeps it open: so that must be a file, not a pipe that somebody reads to its end. */
+function startOptions(bundle: string) {
+  return { log: join(bundle, "start.log"), limitSeconds: START_LIMIT_SECONDS };
+}
+
+function detached(id: string, bundle: string): string[] {
+  return ["--detach", "--bundle", bundle, "--pid-file", join(bundle, "pid"), id];
+}
+
+async function startConnected(
+  hand: Hand,
+  argv: readonly string[],
   id: string,
   bundle: string,
-): Promise<{ pid: number; child: ChildProcess }> {
+): Promise<StartedContainer> {
+  const { socket, ...ended } = await hand.runConnected([...argv, ...detached(id, bundle)], startOptions(bundle));
+  const pid = await pidOf(id, bundle, ended);
+  if (socket) return { pid, agent: socket };
+  throw new OpenComputerError("internal", `container ${id} started without a connection`);
+}
+
+/** What a start that is over gave. @throws internal with the runtime's last words */
+async function pidOf(id: string, bundle: string, { result }: HandAnswer): Promise<number> {
   const pidFile = join(bundle, "pid");
-  const log = join(bundle, "start.log");
-  const output = await open(log, "w", 0o600);
   try {
-    const argv = [...verb, "--detach", "--bundle", bundle, "--pid-file", pidFile, id];
-    const child = spawn(path, argv, { stdio: ["ignore", output.fd, output.fd, "pipe"], env: COMMAND_ENV });
-    if ((await exitCode(child, START_TIMEOUT_MS)) === 0) {
-      return { pid: Number.parseInt(await readFile(pidFile, "utf8"), 10), child };
-    }
-    child.stdio[AGENT_FD]?.destroy();
-    const said = (await readFile(log, "utf8")).trim().slice(-MAX_MESSAGE);
-    throw new OpenComputerError("internal", `cannot start container ${id}: ${said || "the runtime was killed"}`);
+    if (result === 0) return Number.parseInt(await readFile(pidFile, "utf8"), 10);
+    const said = await lastWords(startOptions(bundle).log);
+    throw new OpenComputerError("internal", `cannot start container ${id}: ${said || `exit code ${result}`}`);
   } finally {
-    await output.close();
     await rm(pidFile, { force: true });
   }
 }
 
-async function connectInside(path: string, argv: readonly string[]): Promise<Socket> {
-  const child = spawn(path, argv, { stdio: ["ignore", "ignore", "pipe", "pipe"], env: COMMAND_ENV });
-  let said = "";
-  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
-    said = `${said}${text}`.slice(-MAX_MESSAGE);
-  });
-  const code = await exitCode(child, CONNECT_TIMEOUT_MS);
-  child.stderr?.destroy();
-  const socket = child.stdio[AGENT_FD] as Socket;
-  if (code === 0) return socket;
-  socket.destroy();
-  throw new OpenComputerError("internal", `cannot reach the inside of a container: ${said.trim() || `exit code ${code}`}`);
+async function connectInside(hand: Hand, log: string, argv: readonly string[]): Promise<Socket> {
+  try {
+    const { socket, result } = await hand.runConnected(argv, { log, limitSeconds: CONNECT_LIMIT_SECONDS });
+    if (socket) return socket;
+    const why = (await lastWords(log)) || `exit code ${result}`;
+    throw new OpenComputerError("internal", `cannot reach the inside of a container: ${why}`);
+  } finally {
+    await rm(log, { force: true });
+  }
 }
 
-/** Null where it had to be killed: a last resort, because what it does takes a tenth of a second. */
-async function exitCode(child: ChildProcess, limitMs: number): Promise<number | null> {
-  const timer = setTimeout(() => child.kill("SIGKILL"), limitMs);
-  const [code] = await once(child, "exit").finally(() => clearTimeout(timer));
-  return code;
+async function lastWords(log: string): Promise<string> {
+  return (await readFile(log, "utf8")).trim().slice(-MAX_MESSAGE);
 }
