@@ -6,6 +6,7 @@ import { diskUsage, syncDir, syncFileSystem } from "./durable";
 import type { LocalHome } from "./home";
 import { UID_SHIFT } from "./oci-spec";
 import { writeRecordFile } from "./record-file";
+import { smallTree, syncAll } from "./small-tree";
 
 /**
  * The frozen layers. A layer that is there is whole: it becomes visible by one rename, after everything in it is on
@@ -114,9 +115,11 @@ async function commitLayer(home: LocalHome, dir: string, key: string): Promise<v
   for (const name of await readdir(dir)) {
     if (name !== "fs") await rm(join(dir, name), { recursive: true, force: true });
   }
-  const sizeBytes = await diskUsage(join(dir, "fs"));
-  await writeFile(join(dir, "layer.json"), JSON.stringify({ key, sizeBytes } satisfies LayerRecord));
-  await syncFileSystem(home.layers);
+  const [root, file] = [join(dir, "fs"), join(dir, "layer.json")];
+  const small = await smallTree(root);
+  const sizeBytes = small?.sizeBytes ?? (await diskUsage(root));
+  await writeFile(file, JSON.stringify({ key, sizeBytes } satisfies LayerRecord));
+  await (small ? syncAll([file, ...small.paths, dir]) : syncFileSystem(home.layers));
   try {
     await rename(dir, join(home.layers, layerId(key)));
   } catch (error) {
