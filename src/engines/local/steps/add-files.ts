@@ -6,7 +6,7 @@ import { type Header, type Pack, pack } from "tar-stream";
 import { isOpenComputerError } from "../../../errors";
 import type { DirEntry, Step } from "../../../image/image-manifest";
 import { entriesOf } from "../../../image/tree";
-import { MAKE_PARENTS } from "../file-scripts";
+import { AGENT_INSIDE } from "../host-facts";
 import type { StepContext } from "./step-context";
 
 /** Same bytes, same layer: what is added has the first time that zip archives, too, can hold. */
@@ -16,9 +16,9 @@ const ADDED_AT = new Date("1980-01-01T00:00:00Z");
  * Arguments: a directory, the owner that the step names or nothing, and whether a directory that is made here is that
  * owner's, too. Makes it and prints the numbers of the owner.
  */
-const MAKE_TARGET = `${MAKE_PARENTS}
-[ -d "$1" ] || made=1
-make_parents "$1" || exit 1
+const MAKE_TARGET = `[ -d "$1" ] || made=1
+${AGENT_INSIDE} make-dir "$1" || exit 1
+owner=$(stat -L -c %u:%g -- "$1")
 if [ -n "$2" ]; then
   user=\${2%%:*}
   uid=$(id -u -- "$user" 2>/dev/null) || uid=$user

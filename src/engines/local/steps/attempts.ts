@@ -18,18 +18,20 @@ const DELAYS_MS: readonly number[] = [1_000, 5_000];
  * being updated. The package managers try each download several times by themselves; this is for what they take for final.
  *
  * @param attempt gets its number, counted from 1
+ * @param delaysMs waits between two attempts, one less than there are attempts
  * @throws build_failed with the last attempt's failure
  */
 export async function attemptDownload(
   context: StepContext,
   attempt: (number: number) => Promise<Attempt>,
+  delaysMs: readonly number[] = DELAYS_MS,
 ): Promise<void> {
   for (let number = 1; ; number++) {
     const { what, exitCode, passing } = await attempt(number);
     if (exitCode === 0) return;
-    const delayMs = DELAYS_MS[number - 1];
+    const delayMs = delaysMs[number - 1];
     if (passing === null || delayMs === undefined) throw context.fail(what, exitCode);
-    const next = `attempt ${number + 1} of ${DELAYS_MS.length + 1} in ${delayMs / 1000} s`;
+    const next = `attempt ${number + 1} of ${delaysMs.length + 1} in ${delayMs / 1000} s`;
     context.log(`${what} failed, which may pass (${passing}); ${next}`);
     await delay(delayMs, undefined, { signal: context.signal });
   }
