@@ -13,6 +13,7 @@
 #include "command.h"
 #include "connection.h"
 #include "drain.h"
+#include "files.h"
 #include "poll-set.h"
 
 /*
@@ -20,6 +21,8 @@
  *
  *   init    as PID 1: also reaps orphans, and goes on with that when the server is gone
  *   serve   beside it, for a server that has no connection: ends when there is nothing left to do
+ *
+ * The other verbs are file operations, which the server starts as commands; see files.h.
  *
  * When the connection ends, commands run on, and what they print is read to nowhere.
  */
@@ -84,17 +87,23 @@ static void work(bool for_ever) {
     }
 }
 
-int main(int argc, char **argv) {
-    const char *mode = argc == 2 ? argv[1] : "";
-    bool is_init = strcmp(mode, "init") == 0;
-    if (!is_init && strcmp(mode, "serve") != 0) {
-        dprintf(STDERR_FILENO, "usage: opencomputer-agent init|serve, with a socket as descriptor 3\n");
-        return 2;
-    }
+static int serve(bool is_init) {
     /* Who started us is done at once, and PID 1 takes care of our end. */
     if (!is_init && fork() != 0) return 0;
     if (!is_init) setsid();
     keep_to_ourselves();
     work(is_init);
     return 0;
+}
+
+int main(int argc, char **argv) {
+    const char *verb = argc > 1 ? argv[1] : "";
+    if (argc == 2 && strcmp(verb, "init") == 0) return serve(true);
+    if (argc == 2 && strcmp(verb, "serve") == 0) return serve(false);
+    if (argc == 3 && strcmp(verb, "read") == 0) return file_read(argv[2]);
+    if (argc == 3 && strcmp(verb, "list") == 0) return file_list(argv[2]);
+    if (argc == 3 && strcmp(verb, "make-dir") == 0) return file_make_dir(argv[2]);
+    if (argc == 4 && strcmp(verb, "write") == 0) return file_write(argv[2], argv[3]);
+    dprintf(STDERR_FILENO, "usage: opencomputer-agent init|serve, read|list|make-dir PATH, write PATH SEAL\n");
+    return 2;
 }

@@ -3,12 +3,19 @@ import { posix } from "node:path";
 import { PassThrough, Readable } from "node:stream";
 import { OpenComputerError } from "../../errors";
 import type { ExecSpec, Execution, FileEntry } from "../engine";
-import { LIST, MAKE_DIR, READ, REMOVE, SCRIPT_ERRORS, WRITE } from "./file-scripts";
+import {
+  FILE_ERRORS,
+  type FileCommand,
+  listCommand,
+  makeDirCommand,
+  readCommand,
+  removeCommand,
+  writeCommand,
+} from "./file-verbs";
 import { readAtMost } from "./read-at-most";
 
 /**
- * The files of a sandbox, through commands inside it: the host never follows a path that somebody in there chose. The
- * scripts are constant; paths are their arguments.
+ * The files of a sandbox, through commands inside it: the host never follows a path that somebody in there chose.
  */
 export interface SandboxFiles {
   read(id: string, path: string, signal: AbortSignal): Promise<Readable>;
@@ -22,9 +29,8 @@ type Exec = (id: string, spec: ExecSpec) => Promise<Execution>;
 
 interface Call {
   readonly id: string;
-  readonly script: string;
+  readonly argv: FileCommand;
   readonly path: string;
-  readonly args?: readonly string[];
   readonly stdin?: Readable;
   readonly signal: AbortSignal;
 }
@@ -34,7 +40,7 @@ const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
 const MAX_ERROR_BYTES = 64 * 1024;
 /** Generous: of a file that streams, all of the streaming counts. */
 const LIMIT_MS = 3_600_000;
-/** A script whose input broke off removes what it began; one that somebody inside has stopped does not. */
+/** A command whose input broke off removes what it began; one that somebody inside has stopped does not. */
 const CLEAN_UP_MS = 5_000;
 const SIGKILL = 9;
 
@@ -52,10 +58,10 @@ export function createSandboxFiles(exec: Exec): SandboxFiles {
     return output;
   };
   return {
-    read: (id, path, signal) => readFile(exec, { id, script: READ, path, signal }),
+    read: (id, path, signal) => readFile(exec, { id, argv: readCommand(path), path, signal }),
     async write(id, path, content, signal) {
       if (signal.aborted) throw new OpenComputerError("aborted", `stopped before ${path} was written`);
-      // The script takes the file only where this stands at its end: a write that broke off is no file.
+      // The file is taken only where this stands at its end: a write that broke off is no file.
       const seal = randomBytes(16).toString("hex");
       const stdin = sealed(content, seal);
       const late = lateAbort(stdin);
@@ -65,8 +71,8 @@ export function createSandboxFiles(exec: Exec): SandboxFiles {
       };
       signal.addEventListener("abort", stop, { once: true });
       try {
-        // Not the caller's signal: a script that is killed cannot clean up, one whose input ends early does.
-        await run({ id, script: WRITE, path, args: [seal], stdin, signal: late.signal });
+        // Not the caller's signal: a command that is killed cannot clean up, one whose input ends early does.
+        await run({ id, argv: writeCommand(path, seal), path, stdin, signal: late.signal });
       } finally {
         signal.removeEventListener("abort", stop);
         stdin.destroy();
@@ -74,24 +80,23 @@ export function createSandboxFiles(exec: Exec): SandboxFiles {
       }
     },
     async list(id, path, signal) {
-      return parseEntries(path, (await run({ id, script: LIST, path, signal })).toString("utf8"));
+      return parseEntries(path, (await run({ id, argv: listCommand(path), path, signal })).toString("utf8"));
     },
     async makeDir(id, path, signal) {
-      await run({ id, script: MAKE_DIR, path, signal });
+      await run({ id, argv: makeDirCommand(path), path, signal });
     },
     async remove(id, path, signal) {
-      await run({ id, script: REMOVE, path, signal });
+      await run({ id, argv: removeCommand(path), path, signal });
     },
   };
 }
 
-async function start(exec: Exec, { id, script, path, args = [], stdin, signal }: Call): Promise<Execution> {
+async function start(exec: Exec, { id, argv, path, stdin, signal }: Call): Promise<Execution> {
   if (!path.startsWith("/") || path.includes("\0")) {
     const message = `${JSON.stringify(path)} is not a path in a sandbox; expected an absolute one such as /workspace/a`;
     throw new OpenComputerError("invalid_input", message);
   }
   if (signal.aborted) throw new OpenComputerError("aborted", `stopped before ${path} was touched`);
-  const argv = ["/bin/sh", "-c", script, "sh", path, ...args] as const;
   const spec: ExecSpec = { argv, env: {}, cwd: "/", user: "root", timeoutMs: LIMIT_MS, signal };
   return exec(id, { ...spec, ...(stdin ? { stdin } : {}) });
 }
@@ -101,7 +106,7 @@ async function assertDone(execution: Execution, call: Call, errors: string): Pro
   if (exitCode === 0) return;
   if (timedOut) throw new OpenComputerError("timeout", `${call.path}: not done within ${LIMIT_MS / 60_000} minutes`);
   if (call.signal.aborted) throw new OpenComputerError("aborted", `stopped while working on ${call.path}`);
-  const known = SCRIPT_ERRORS[exitCode];
+  const known = FILE_ERRORS[exitCode];
   if (known) throw new OpenComputerError(known.code, `${call.path} ${known.message}`, { details: { path: call.path } });
   if (exitCode === -1) throw new OpenComputerError("gone", `sandbox ${call.id} ended while ${call.path} was worked on`);
   throw new OpenComputerError("invalid_input", `cannot do this with ${call.path}: ${errors.trim()}`);
@@ -112,7 +117,7 @@ function tooMuch({ id, path }: Call): OpenComputerError {
   return new OpenComputerError("invalid_input", `sandbox ${id} had too much to say about ${path}: ${allowed}`);
 }
 
-/** Resolves once the script has found the file: it says so in one line before the bytes. */
+/** Resolves once the file is found: the command says so in one byte before its own. */
 async function readFile(exec: Exec, call: Call): Promise<Readable> {
   const execution = await start(exec, call);
   const errors = readAtMost(execution.stderr, MAX_ERROR_BYTES, () => void execution.kill(SIGKILL));
@@ -162,7 +167,7 @@ interface LateAbort {
   dispose(): void;
 }
 
-/** Fires when a script had its time to clean up. */
+/** Fires when a command had its time to clean up. */
 function lateAbort(stdin: Readable): LateAbort {
   const controller = new AbortController();
   let timer: NodeJS.Timeout | undefined;
