@@ -140,10 +140,8 @@ export function describeConformance(host: string, { start, urn, inputs }: Provid
 
     it("tells a sandbox's life, with updates in place", async () => {
       const snapshot = await createSnapshot("box", Image.base().runCommands("print box"), { name: "box" });
-      const facts = { urn: urn("sandbox", "box") };
       const program = { snapshot: snapshot.outs["ref"], envs: { A: "1" }, timeout: 60 };
-      const { inputs: checked } = await sandboxes.check({}, inputs(facts.urn, undefined, program), facts);
-      const { id, outs } = await sandboxes.create(checked, facts);
+      const { facts, checked, id, outs } = await createSandbox("box", program);
       expect(outs).toMatchObject({ sandboxId: id, status: "running", snapshot: snapshot.outs["ref"] });
 
       const changed = { ...program, timeout: 120, tags: { team: "data" } };
@@ -215,11 +213,12 @@ export function describeConformance(host: string, { start, urn, inputs }: Provid
       const check = (program: Json) => checkpoints.check({}, inputs(facts.urn, undefined, program), facts);
       expect((await check({ sandbox: UNKNOWN })).inputs).toMatchObject({ sandbox: UNKNOWN, kind: "disk_only" });
       expect((await check({ kind: "half", name: "" })).failures).toEqual(["sandbox", "name", "kind"]);
-      const { failures } = await sandboxes.check(
-        {},
-        inputs(urn("sandbox", "wrong"), undefined, { snapshot: UNKNOWN, checkpoint: "c", network: "none" }),
-        { urn: urn("sandbox", "wrong") },
-      );
+      const program = inputs(urn("sandbox", "wrong"), undefined, {
+        snapshot: UNKNOWN,
+        checkpoint: "c",
+        network: "none",
+      });
+      const { failures } = await sandboxes.check({}, program, { urn: urn("sandbox", "wrong") });
       expect(failures).toEqual(["checkpoint", "network"]);
     });
 

@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { PulumiStack, succeeded } from "./pulumi-stack";
+import { until } from "./until";
 
 /** What becomes of snapshots and sandboxes when a program, or the world, changes: the real CLI, server and engine. */
 let stack: PulumiStack;
@@ -150,23 +150,33 @@ describe("a sandbox", () => {
     expect(await running()).toHaveLength(1);
   });
 
-  it("that expired is made anew after a refresh, or stays stopped", async () => {
-    await up({ sandbox: 'timeout: 2, readyCheck: { command: "test -e /base" }' });
-    await untilStopped();
-    const again = await up({ sandbox: 'timeout: 2, recreate: "never"' }, "--refresh");
-    expect(again).toMatch(/1 created/);
-    await untilStopped();
-    const kept = await up({ sandbox: 'timeout: 2, recreate: "never"' }, "--refresh");
-    expect(kept).not.toMatch(/\d (created|replaced)/);
+  it("that idled out hibernates, which no plan minds, and the next command wakes it", async () => {
+    const { sandboxId } = await stack.outputs();
+    await up({ sandbox: "memoryMB: 256, timeout: 2" });
+    await until("it hibernates", async () => (await running()).length === 0);
+    await up({ sandbox: "memoryMB: 256, timeout: 2" }, "--refresh", "--expect-no-changes");
+    await up({ sandbox: "memoryMB: 256, timeout: 600" });
+    expect(await inSandbox("cat /base")).toBe("base");
+    expect(await running()).toMatchObject([{ sandboxID: sandboxId }]);
+  });
+
+  it("that ended is made anew after a refresh, or stays stopped", async () => {
+    const parts = (recreate: string) => ({
+      sandbox: `readyCheck: { command: "test -e /base" }, recreate: "${recreate}"`,
+    });
+    await up(parts("onExpiry"));
+    await end();
+    expect(await up(parts("never"), "--refresh")).toMatch(/1 created/);
+    await end();
+    expect(await up(parts("never"), "--refresh")).not.toMatch(/\d (created|replaced)/);
     expect(await running()).toEqual([]);
     expect(await up({ sandbox: "timeout: 600" })).toMatch(/1 replaced/);
     expect(await running()).toHaveLength(1);
   });
 
-  const untilStopped = async () => {
-    for (const end = Date.now() + 20_000; (await running()).length > 0; await sleep(200)) {
-      if (Date.now() > end) throw new Error("the sandbox does not stop");
-    }
+  const end = async () => {
+    succeeded(await stack.cli("rm", String((await stack.outputs())["sandboxId"])));
+    expect(await running()).toEqual([]);
   };
 });
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { census, leaked } from "../fixtures/census";
 import { type RegistryFixture, startRegistryFixture } from "../fixtures/registry";
+import { leftBehind } from "./left-behind";
 import { PulumiStack, succeeded } from "./pulumi-stack";
 
 /**
@@ -135,6 +136,77 @@ new Sandbox("secret", { snapshot: snapshot.name, envs: { KEY: token } });
     ];
     for (const run of runs) expect(succeeded(run).output).not.toContain("s3cr3t-token");
     expect(runs[0]?.output).toContain("[secret]");
+  });
+});
+
+describe("a checkpoint of a sandbox", () => {
+  const moments = (trigger: string, copy = 'checkpoint: kept.id, envs: { B: "2" }') => `
+const snapshot = new Snapshot("moments", { image: Image.base().env({ A: "1" }).workdir("/workspace") });
+const sandbox = new Sandbox("prepared", {
+  snapshot: snapshot.ref, timeout: 600,
+  readyCheck: { command: "echo prepared > /workspace/state" },
+});
+const kept = new Checkpoint("kept", { sandbox: sandbox.id, triggers: ["${trigger}"] });
+const copy = new Sandbox("copy", { ${copy}, readyCheck: { command: "test -e /workspace/state" } });
+exports.prepared = sandbox.sandboxId;
+exports.checkpointId = kept.checkpointId;
+exports.sandboxId = copy.sandboxId;
+`;
+  const up = async (program: string, ...args: string[]) => {
+    stack.program(program);
+    return succeeded(await stack.pulumi("up", "--yes", "--skip-preview", "--stack", "dev", ...args)).output;
+  };
+
+  it("is what another sandbox starts with, and a preview knows its name", async () => {
+    stack.program(moments("1"));
+    const preview = succeeded(await stack.pulumi("preview", "--stack", "dev", "--diff"));
+    expect(preview.output).toMatch(/name\s*: "kept-[0-9a-f]{7}"/);
+    expect(await up(moments("1"))).toContain("5 created");
+    expect(await inSandbox("cat state; echo $A $B; pwd")).toBe("prepared\n1 2\n/workspace");
+    await up(moments("1"), "--refresh", "--expect-no-changes");
+  });
+
+  it("is another one for another trigger, and what stands on it follows", async () => {
+    const first = await stack.outputs();
+    succeeded(await stack.cli("exec", String(first["prepared"]), "--", "sh", "-c", "echo later > /workspace/state"));
+    expect(await up(moments("2"))).toContain("2 replaced");
+    const second = await stack.outputs();
+    expect(second).toMatchObject({ prepared: first["prepared"] });
+    expect(second["checkpointId"]).not.toBe(first["checkpointId"]);
+    expect(await inSandbox("cat state")).toBe("later");
+    const { stdout } = succeeded(await stack.cli("checkpoints", String(second["prepared"]), "--json"));
+    expect(JSON.parse(stdout)).toMatchObject([{ id: second["checkpointId"], status: "ready" }]);
+  });
+
+  it("is kept while the sandbox sleeps, which no plan minds", async () => {
+    const { prepared, sandboxId } = await stack.outputs();
+    for (const id of [prepared, sandboxId]) succeeded(await stack.cli("hibernate", String(id)));
+    succeeded(await stack.pulumi("refresh", "--preview-only", "--expect-no-changes", "--stack", "dev"));
+    succeeded(await stack.pulumi("refresh", "--yes", "--stack", "dev"));
+    succeeded(await stack.pulumi("preview", "--stack", "dev", "--expect-no-changes"));
+    expect(await inSandbox("cat state")).toBe("later");
+    expect(await up(moments("3"))).toContain("2 replaced");
+  });
+
+  it("is made anew where somebody deleted it, and stands no second origin beside it", async () => {
+    const { prepared, checkpointId } = await stack.outputs();
+    stack.program(moments("3", "checkpoint: kept.id, snapshot: snapshot.ref"));
+    const refused = await stack.pulumi("preview", "--stack", "dev");
+    expect(refused.output).toContain("cannot stand beside snapshot");
+    succeeded(await stack.cli("rm", `${prepared}/${checkpointId}`));
+    expect(await up(moments("3"), "--refresh")).toMatch(/1 created.*1 replaced/s);
+    expect((await stack.outputs())["prepared"]).toBe(prepared);
+  });
+
+  it("leaves nothing behind", async () => {
+    const { prepared } = await stack.outputs();
+    succeeded(await stack.pulumi("destroy", "--yes", "--skip-preview", "--stack", "dev"));
+    const { stdout } = succeeded(await stack.cli("ls", "--json"));
+    expect(JSON.parse(stdout)).toMatchObject({ snapshots: [], sandboxes: [] });
+    const left = succeeded(await stack.cli("checkpoints", String(prepared), "--json")).stdout;
+    expect(JSON.parse(left)).toEqual([]);
+    succeeded(await stack.cli("stop"));
+    expect(leftBehind(stack.home)).toEqual([]);
   });
 });
 
