@@ -87,8 +87,20 @@ static void send_signal(const struct command *command, uint32_t number) {
     if (!command->is_over) kill(-command->pid, (int)number);
 }
 
+static bool reset(const struct frame *frame) {
+    if (frame->length != RESET_BYTES) return false;
+    command_abandon();
+    connection_reset(frame->bytes);
+    return true;
+}
+
 bool command_handle(const struct frame *frame) {
     if (frame->type == FRAME_START) return start(frame);
+    if (frame->type == FRAME_RESET) return reset(frame);
+    if (frame->type == FRAME_SYNC) {
+        connection_sync();
+        return true;
+    }
     struct command *command = find(frame->id);
     /* It has ended meanwhile. */
     if (command == NULL) return true;

@@ -19,7 +19,8 @@
 /*
  * The agent inside a container: runs commands for the server, on the socket that it inherits as descriptor 3.
  *
- *   init    as PID 1: also reaps orphans, and goes on with that when the server is gone
+ *   init    as PID 1: also reaps orphans, and goes on with that when the server is gone; without a descriptor 3 it
+ *           listens to stdin and speaks on stdout, two pipes, and serves whoever comes to their other ends later
  *   serve   beside it, for a server that has no connection: ends when there is nothing left to do
  *
  * The other verbs are file operations, which the server starts as commands; see files.h.
@@ -36,13 +37,19 @@ static void on_child(int signal) {
     has_children_ended = 1;
 }
 
+static void connect(void) {
+    if (fcntl(SOCKET, F_GETFD) >= 0) return connection_open(SOCKET, SOCKET);
+    int from = fcntl(STDIN_FILENO, F_DUPFD, SOCKET);
+    connection_open(from, fcntl(STDOUT_FILENO, F_DUPFD, SOCKET));
+}
+
 /* Whoever may write to our streams or trace us could speak for us. */
 static void keep_to_ourselves(void) {
     prctl(PR_SET_DUMPABLE, 0);
+    connect();
     int null = open("/dev/null", O_RDWR);
     for (int fd = 0; fd < 3; fd++) dup2(null, fd);
     if (null > 2) close(null);
-    fcntl(SOCKET, F_SETFD, FD_CLOEXEC);
     umask(022);
     if (chdir("/") < 0) _exit(1);
 }
@@ -71,18 +78,18 @@ static void reap(void) {
 
 static void work(bool for_ever) {
     sigset_t mask = prepare_signals();
-    connection_open(SOCKET);
-    while (for_ever || connection_fd() >= 0 || !drain_is_empty()) {
+    while (for_ever || !connection_is_over() || !drain_is_empty()) {
         poll_begin();
-        int place = poll_add(connection_fd(), connection_is_behind() ? POLLIN | POLLOUT : POLLIN);
+        connection_poll();
         command_poll();
         drain_poll();
         poll_wait(&mask);
         if (has_children_ended) reap();
-        if (poll_has(place)) connection_receive(command_handle);
-        if (connection_fd() >= 0) command_advance();
+        connection_look();
+        if (connection_is_ready()) connection_receive(command_handle);
+        if (connection_is_up()) command_advance();
         connection_flush();
-        if (connection_fd() < 0) command_abandon();
+        if (!connection_is_up()) command_abandon();
         drain_read();
     }
 }

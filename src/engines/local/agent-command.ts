@@ -1,6 +1,6 @@
 import type { Readable } from "node:stream";
 import { assertNever } from "../../errors";
-import { type AgentEvent, FRAME } from "./agent-frames";
+import { type CommandEvent, FRAME } from "./agent-frames";
 import { type AgentInput, createAgentInput } from "./agent-input";
 import { type AgentOutput, createAgentOutput } from "./agent-output";
 
@@ -38,7 +38,7 @@ export interface AgentExit {
 export interface RunningCommand {
   readonly command: AgentCommand;
   /** Takes what the agent says about it; false where that makes no sense. */
-  handle(event: AgentEvent): boolean;
+  handle(event: CommandEvent): boolean;
   /** The connection has ended. */
   lose(): void;
 }
@@ -67,7 +67,7 @@ export function createAgentCommand(sink: CommandSink, stdin: Readable | undefine
     outputs.forEach(finish);
     done.resolve();
   };
-  const handle = (event: AgentEvent): boolean => {
+  const handle = (event: CommandEvent): boolean => {
     switch (event.type) {
       case "started":
         begin();

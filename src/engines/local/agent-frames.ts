@@ -12,6 +12,8 @@ export const FRAME = {
   signal: 4,
   credit: 5,
   forget: 6,
+  reset: 7,
+  sync: 8,
   started: 16,
   refused: 17,
   stdout: 18,
@@ -19,7 +21,11 @@ export const FRAME = {
   stdinCredit: 20,
   exited: 21,
   done: 22,
+  synced: 23,
 } as const;
+
+/** What the answer to a reset consists of: these very bytes, in no frame. */
+export const RESET_BYTES = 16;
 
 /** The most that one frame of input or output holds. */
 export const FRAME_DATA_BYTES = 64 * 1024;
@@ -44,7 +50,10 @@ export interface AgentCommandLine {
 }
 
 /** What comes from an agent; bytes of one frame may come in several parts. */
-export type AgentEvent =
+export type AgentEvent = CommandEvent | { readonly type: "synced" };
+
+/** What concerns one command. */
+export type CommandEvent =
   | { readonly type: "started" | "done"; readonly id: number }
   /** `errno` is 0 where the working directory is no directory that the user can enter. */
   | { readonly type: "refused"; readonly id: number; readonly errno: number }
@@ -138,6 +147,7 @@ function lengthOf(type: number): number {
   switch (type) {
     case FRAME.started:
     case FRAME.done:
+    case FRAME.synced:
       return 0;
     case FRAME.refused:
     case FRAME.stdinCredit:
@@ -155,6 +165,8 @@ function parseEvent(type: number, id: number, payload: Buffer): AgentEvent | nul
       return { type: "started", id };
     case FRAME.done:
       return { type: "done", id };
+    case FRAME.synced:
+      return { type: "synced" };
     case FRAME.refused:
       return { type: "refused", id, errno: payload.readUInt32LE(0) };
     case FRAME.stdinCredit:

@@ -109,11 +109,9 @@ export async function startContainer(
   }
 }
 
-/** What goes on from memory has lost its agent; the first command gets another. */
 async function boot({ runtime, agents }: ContainerDeps, { dir, memory }: ContainerRequest): Promise<number> {
   const id = basename(dir);
-  if (memory) return runtime.restore(id, dir, memory);
-  const { pid, agent } = await runtime.run(id, dir);
+  const { pid, agent } = await (memory ? runtime.restore(id, dir, memory) : runtime.run(id, dir));
   agents.adopt(id, agent);
   return pid;
 }

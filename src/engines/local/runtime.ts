@@ -1,7 +1,14 @@
 import { readFile, rm } from "node:fs/promises";
-import type { Socket } from "node:net";
 import { join } from "node:path";
 import { OpenComputerError } from "../../errors";
+import {
+  type AgentChannel,
+  makeAgentPipes,
+  ON_PIPES,
+  openAgentPipes,
+  removeAgentPipes,
+  socketChannel,
+} from "./agent-channel";
 import type { RuntimeBinary } from "./binaries";
 import { runCommand, tryCommand } from "./command";
 import type { Hand, HandAnswer } from "./hand";
@@ -17,10 +24,10 @@ export interface Runtime {
    * leaves processes that nobody knows of.
    */
   run(id: string, bundle: string): Promise<StartedContainer>;
-  /** Starts a program beside the others in a container that runs, with a socket of ours as its descriptor 3. */
-  connect(id: string, argv: readonly string[]): Promise<Socket>;
+  /** Makes another channel to the agent of a container that runs; runc starts one with `argv` for that. */
+  connect(id: string, argv: readonly string[]): Promise<AgentChannel>;
   /** Like {@link run}, but goes on from the memory image in `image`. runsc only. */
-  restore(id: string, bundle: string, image: string): Promise<number>;
+  restore(id: string, bundle: string, image: string): Promise<StartedContainer>;
   /** Stops all processes of a container until {@link resume}. runsc only; for others see {@link createFreezer}. */
   pause(id: string): Promise<void>;
   /** What is not paused is fine. */
@@ -40,11 +47,9 @@ export interface Runtime {
 export interface StartedContainer {
   /** The host's id of its first process. */
   readonly pid: number;
-  /** Leads to descriptor 3 of that process. */
-  readonly agent: Socket;
+  readonly agent: AgentChannel;
 }
 
-const AGENT_FD = 3;
 const MAX_MESSAGE = 2_000;
 const START_LIMIT_SECONDS = 60;
 const CONNECT_LIMIT_SECONDS = 30;
@@ -56,18 +61,23 @@ const SAVE_TIMEOUT_MS = 600_000;
 export function createRuntime(binary: RuntimeBinary, stateDir: string, hand: Hand): Runtime {
   const { kind, path, version } = binary;
   const flags = [...globalFlags(kind), "--root", join(stateDir, kind)];
+  const pipesOf = (id: string) => join(stateDir, `${id}.agent`);
+  const onPipes = (id: string, bundle: string, verb: readonly string[], isUsed: boolean) =>
+    startOnPipes(hand, pipesOf(id), [path, ...flags, ...verb, ...detached(id, bundle)], { id, bundle, isUsed });
   return {
     kind,
     path,
     version,
-    run: (id, bundle) => startConnected(hand, [path, ...flags, "run", ...handOver(kind)], id, bundle),
-    // What is not needed at once is read when it is.
-    async restore(id, bundle, image) {
-      const argv = [path, ...flags, "restore", "--background", "--image-path", image, ...detached(id, bundle)];
-      return pidOf(id, bundle, await hand.run(argv, startOptions(bundle)));
+    run(id, bundle) {
+      if (kind === "runsc") return onPipes(id, bundle, ["run"], false);
+      return startConnected(hand, [path, ...flags, "run", ...HAND_OVER], id, bundle);
     },
-    connect: (id, argv) =>
-      connectInside(hand, join(stateDir, `${id}.log`), [path, ...flags, "exec", ...handOver(kind), id, ...argv]),
+    // What is not needed at once is read when it is.
+    restore: (id, bundle, image) => onPipes(id, bundle, ["restore", "--background", "--image-path", image], true),
+    async connect(id, argv) {
+      if (kind === "runsc") return openAgentPipes(pipesOf(id)).toChannel(true);
+      return connectInside(hand, join(stateDir, `${id}.log`), [path, ...flags, "exec", ...HAND_OVER, id, ...argv]);
+    },
     async pause(id) {
       await runCommand(path, [...flags, "pause", id]);
     },
@@ -81,6 +91,7 @@ export function createRuntime(binary: RuntimeBinary, stateDir: string, hand: Han
     async remove(id) {
       const options = { log: NOWHERE, limitSeconds: REMOVE_LIMIT_SECONDS };
       await hand.run([path, ...flags, "delete", "--force", id], options);
+      if (kind === "runsc") await removeAgentPipes(pipesOf(id));
     },
     async list() {
       const text = await runCommand(path, [...flags, "list", "--quiet"]);
@@ -98,10 +109,8 @@ function globalFlags(kind: RuntimeKind): string[] {
   return ["--overlay2=none", "--platform=systrap", "--allow-suid", "--network=sandbox"];
 }
 
-/** Hands our descriptor {@link AGENT_FD} on by the same number, and no other. */
-function handOver(kind: RuntimeKind): string[] {
-  return kind === "runsc" ? ["--pass-fd", `${AGENT_FD}:${AGENT_FD}`] : ["--preserve-fds", "1"];
-}
+/** Makes runc hand our descriptor 3 on by the same number, and no other. */
+const HAND_OVER = ["--preserve-fds", "1"];
 
 /** The container inherits the output and keeps it open: so that must be a file, not a pipe that somebody reads to its end. */
 function startOptions(bundle: string) {
@@ -120,8 +129,26 @@ async function startConnected(
 ): Promise<StartedContainer> {
   const { socket, ...ended } = await hand.runConnected([...argv, ...detached(id, bundle)], startOptions(bundle));
   const pid = await pidOf(id, bundle, ended);
-  if (socket) return { pid, agent: socket };
+  if (socket) return { pid, agent: socketChannel(socket) };
   throw new OpenComputerError("internal", `container ${id} started without a connection`);
+}
+
+/** gVisor hands its own stdin and stdout to PID 1, at a start as at a restore. */
+async function startOnPipes(
+  hand: Hand,
+  pipes: string,
+  argv: readonly string[],
+  { id, bundle, isUsed }: { readonly id: string; readonly bundle: string; readonly isUsed: boolean },
+): Promise<StartedContainer> {
+  await makeAgentPipes(hand, pipes);
+  const ours = openAgentPipes(pipes);
+  try {
+    const started = await hand.run(["/bin/sh", "-c", ON_PIPES, pipes, ...argv], startOptions(bundle));
+    return { pid: await pidOf(id, bundle, started), agent: ours.toChannel(isUsed) };
+  } catch (error) {
+    ours.close();
+    throw error;
+  }
 }
 
 /** What a start that is over gave. @throws internal with the runtime's last words */
@@ -136,10 +163,10 @@ async function pidOf(id: string, bundle: string, { result }: HandAnswer): Promis
   }
 }
 
-async function connectInside(hand: Hand, log: string, argv: readonly string[]): Promise<Socket> {
+async function connectInside(hand: Hand, log: string, argv: readonly string[]): Promise<AgentChannel> {
   try {
     const { socket, result } = await hand.runConnected(argv, { log, limitSeconds: CONNECT_LIMIT_SECONDS });
-    if (socket) return socket;
+    if (socket) return socketChannel(socket);
     const why = (await lastWords(log)) || `exit code ${result}`;
     throw new OpenComputerError("internal", `cannot reach the inside of a container: ${why}`);
   } finally {

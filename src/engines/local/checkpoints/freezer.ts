@@ -21,6 +21,26 @@ export async function whileFrozen<T>(deps: ContainerDeps, dir: string, work: () 
   }
 }
 
+/**
+ * Like {@link whileFrozen}, after its memory was written into the directory `image` and all that gVisor held back of its
+ * writes into its files: what `work` finds there is of the same moment. runsc only.
+ */
+export async function whileSaved<T>(
+  deps: ContainerDeps,
+  dir: string,
+  image: string,
+  signal: AbortSignal,
+  work: () => Promise<T>,
+): Promise<T> {
+  const id = basename(dir);
+  return deps.agents.hold(id, () =>
+    whileFrozen(deps, dir, async () => {
+      await deps.runtime.saveMemory(id, image, signal);
+      return work();
+    }),
+  );
+}
+
 /** Lets a container run on where somebody left it frozen; a killed process of a frozen one would not end. */
 export async function thaw({ runtime }: ContainerDeps, dir: string): Promise<void> {
   if ((await readFile(markFile(dir)).catch(() => null)) === null) return;

@@ -4,7 +4,7 @@ import { OpenComputerError } from "../../../errors";
 import type { Hibernated } from "../../engine";
 import { endContainer, isRunning, readContainer } from "../container";
 import { diskUsage, syncFileSystem } from "../durable";
-import { thaw, whileFrozen } from "./freezer";
+import { thaw, whileSaved } from "./freezer";
 import { finishMove } from "./sandbox-checkpoint";
 import type { SandboxDeps } from "./sandbox-deps";
 import { readSandbox, type SandboxRecord, type Sleep, writeRunningSandbox, writeSandbox } from "./sandbox-record";
@@ -34,12 +34,10 @@ async function keepMemory(
   record: SandboxRecord & { readonly sleep: Sleep },
   signal: AbortSignal,
 ): Promise<{ sleep: Sleep }> {
-  const { memories, runtime } = deps;
+  const { memories } = deps;
   const image = await memories.begin();
   try {
-    deps.agents.drop(basename(dir));
-    return await whileFrozen(deps, dir, async () => {
-      await runtime.saveMemory(basename(dir), image, signal);
+    return await whileSaved(deps, dir, image, signal, async () => {
       signal.throwIfAborted();
       const memory = `sleep-${randomBytes(16).toString("hex")}`;
       const memoryBytes = await memories.commit(image, memory, null);

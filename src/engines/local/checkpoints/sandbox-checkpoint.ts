@@ -7,7 +7,7 @@ import { runCommand } from "../command";
 import { isRunning } from "../container";
 import { syncDir } from "../durable";
 import { makeUpper } from "../layer-store";
-import { whileFrozen } from "./freezer";
+import { whileFrozen, whileSaved } from "./freezer";
 import type { SandboxDeps } from "./sandbox-deps";
 import { readSandbox, type SandboxRecord, type Sleep, startOf, writeSandbox } from "./sandbox-record";
 
@@ -52,12 +52,10 @@ async function ofRunning(
   const copy = await layers.begin();
   const image = runtime.kind === "runsc" ? await memories.begin() : null;
   try {
-    if (image !== null) deps.agents.drop(basename(dir));
-    await whileFrozen(deps, dir, async () => {
-      // Also where only files are wanted: gVisor holds writes back, and hands them on when it saves itself.
-      if (image !== null) await runtime.saveMemory(basename(dir), image, signal);
-      await copyTree(join(dir, "fs"), join(copy, "fs"), signal);
-    });
+    const keepFiles = () => copyTree(join(dir, "fs"), join(copy, "fs"), signal);
+    // Also where only files are wanted: gVisor holds writes back, and hands them on when it saves itself.
+    if (image !== null) await whileSaved(deps, dir, image, signal, keepFiles);
+    else await whileFrozen(deps, dir, keepFiles);
     signal.throwIfAborted();
     const key = newKey();
     await layers.commit(copy, key);

@@ -1,13 +1,12 @@
 import { createHash, randomBytes } from "node:crypto";
 import { cpus } from "node:os";
-import { basename } from "node:path";
 import { OpenComputerError } from "../../../errors";
 import type { BuildRequest, Checkpoint, ExecSpec, StartCommand } from "../../engine";
 import { stepError } from "../build-layer";
 import { endContainer, startContainer } from "../container";
 import { execInContainer } from "../container-exec";
 import type { StepFlights } from "../step-flights";
-import { whileFrozen } from "./freezer";
+import { whileSaved } from "./freezer";
 import { STARTED } from "./memory-choice";
 import { newKey } from "./sandbox-checkpoint";
 import type { SandboxDeps } from "./sandbox-deps";
@@ -115,15 +114,12 @@ async function freeze(
   checkpoint: Service,
   { dir, key }: Place,
 ): Promise<void> {
-  const { layers, memories, runtime } = deps;
+  const { layers, memories } = deps;
   const image = await memories.begin();
   try {
     await whileStarted(deps, request, checkpoint, dir, () =>
-      whileFrozen(deps, dir, async () => {
-        await runtime.saveMemory(basename(dir), image, request.signal);
-        // What it did from here on, its memory would not know.
-        await endContainer(deps, dir);
-      }),
+      // What it did from here on, its memory would not know.
+      whileSaved(deps, dir, image, request.signal, () => endContainer(deps, dir)),
     );
     const top = newKey();
     await layers.commit(dir, top);
