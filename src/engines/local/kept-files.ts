@@ -12,7 +12,7 @@ export interface KeptFile {
 
 /** More than any honest step downloads; whoever makes more finds the rest forgotten. */
 const MAX_ENTRIES = 50_000;
-const MAX_DEPTH = 8;
+const MAX_DEPTH = 12;
 
 /** The regular files below a directory, links not followed. A directory that is not there is empty; so is what goes meanwhile. */
 export async function filesBelow(dir: string): Promise<KeptFile[]> {
