@@ -156,6 +156,47 @@ describe("after a crash", () => {
     expect((await call(server, "POST", "/snapshots", { name: "t", image: image("print a") })).status).toBe(201);
   });
 
+  it("finishes the restore that was promised, and lets what sleeps sleep", async () => {
+    const server = await run();
+    const create = async () => String((await bodyOf(await call(server, "POST", "/sandboxes", {}))).sandboxID);
+    const [id, asleep, lost] = [await create(), await create(), await create()];
+    for (const one of [asleep, lost]) await call(server, "POST", `/sandboxes/${one}/hibernate`);
+    const { id: cid } = await bodyOf(await call(server, "POST", `/sandboxes/${id}/checkpoints`, { name: "a" }));
+    await until("ready", async () => {
+      return (await bodyOf(await call(server, "GET", `/checkpoints/${cid}`))).status === "ready";
+    });
+    await server.close();
+    // As if it had been killed right after its answer.
+    const store = await openSqliteStore(join(home, "server.db"));
+    await store.forOrg("local").updateSandbox(id, { restoringTo: String(cid) });
+    await store.close();
+    engine.sandboxes.delete(lost);
+    engine.transitions.splice(0);
+
+    const again = await run();
+    const get = async (one: string) => await bodyOf(await call(again, "GET", `/sandboxes/${one}`));
+    expect(await get(id)).toMatchObject({ status: "running", fromCheckpointId: cid });
+    expect(engine.transitions).toEqual([`restore ${id}`]);
+    expect([(await get(asleep)).status, (await get(lost)).status]).toEqual(["hibernated", "stopped"]);
+    expect(engine.started?.knownSandboxes).toContain(asleep);
+  });
+
+  it("makes warm sandboxes anew, and gives nobody an old one", async () => {
+    const server = await run();
+    await call(server, "POST", "/snapshots", { name: "t", image: image("print a"), warmPool: 1 });
+    await until("warm", () => engine.sandboxes.size === 1);
+    const [old = ""] = engine.sandboxes.keys();
+    const left = engine.sandboxes.get(old);
+    await server.close();
+    // As if it had been killed.
+    if (left) engine.sandboxes.set(old, left);
+    const again = await run();
+    await until("anew", () => engine.sandboxes.size === 1 && !engine.sandboxes.has(old));
+    const [warm] = engine.sandboxes.keys();
+    const made = await bodyOf(await call(again, "POST", "/sandboxes", { snapshot: "t" }));
+    expect(made.sandboxID).toBe(warm);
+  });
+
   it("hibernates what was idle for its timeout while no server ran", async () => {
     const server = await run();
     const { sandboxID } = await bodyOf(await call(server, "POST", "/sandboxes", { timeout: 60 }));

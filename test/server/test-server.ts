@@ -56,6 +56,8 @@ export async function createTestServer({ now = Date.now }: TestServerOptions = {
       services.exec.stop();
       await services.builds.stop();
       await services.sandboxes.close();
+      await services.warm.close();
+      await services.checkpoints.close();
       await store.close();
       await rm(home, { recursive: true, force: true });
     },

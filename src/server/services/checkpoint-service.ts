@@ -17,6 +17,8 @@ import type { SandboxWish } from "./sandbox-wish";
 const MOST: Readonly<Record<CheckpointKind, number>> = { full: 10, disk_only: 100 };
 /** How long a start from a checkpoint waits for one that is still being taken. */
 const PROCESSING_WAIT_MS = 30_000;
+/** The longest that stopping waits for them. */
+const CLOSE_TIMEOUT_MS = 10_000;
 
 export interface CheckpointServiceParts {
   readonly engine: Engine;
@@ -131,9 +133,9 @@ export class CheckpointService {
     }
   }
 
-  /** Waits until those that were begun are taken or have failed. */
+  /** Waits until it is noted what became of those that were begun. */
   async close(): Promise<void> {
-    await Promise.all(this.processing.values());
+    await abortable(Promise.all(this.processing.values()), AbortSignal.timeout(CLOSE_TIMEOUT_MS));
   }
 
   private async take(org: OrgStore, row: SandboxCheckpointRow, room: CheckpointRoom): Promise<void> {
