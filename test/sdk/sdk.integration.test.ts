@@ -156,6 +156,42 @@ describe("snapshots", () => {
   });
 });
 
+describe("what a sandbox was", () => {
+  it("is kept, gone back to, forked and slept on, by programs and by the command line", async () => {
+    await using parent = await Sandbox.create({ envs: { ROLE: "parent" } });
+    await parent.files.write("state", "one");
+    const { id } = await parent.createCheckpoint("one");
+    expect(await parent.waitForCheckpoint(id)).toMatchObject({ status: "ready", kind: "disk_only" });
+    await parent.files.write("state", "two");
+
+    const forks = await parent.fork(2, { kind: "disk_only", envs: { ROLE: "worker" } });
+    for (const { sandbox } of forks) {
+      expect(await sandbox?.exec.run("cat state; echo -$ROLE")).toMatchObject({ stdout: "two-worker\n" });
+    }
+    await parent.restoreCheckpoint(id);
+    expect(await parent.files.read("state")).toBe("one");
+
+    expect(await cli("hibernate", parent.id)).toMatchObject({ code: 0 });
+    expect(JSON.parse((await cli("ls", "--json")).stdout).sandboxes).toContainEqual(
+      expect.objectContaining({ sandboxID: parent.id, status: "hibernated" }),
+    );
+    expect(await parent.files.read("state")).toBe("one");
+
+    const kept = await cli("checkpoint", parent.id, "--name", "two", "--wait", "--json");
+    expect(JSON.parse(kept.stdout)).toMatchObject({ name: "two", status: "ready" });
+    await parent.kill();
+    const { stdout } = await cli("fork", `${parent.id}/two`);
+    await using copy = await Sandbox.connect(stdout.trim());
+    expect(await copy.exec.run("cat state; echo -$ROLE")).toMatchObject({ stdout: "one-parent\n" });
+    expect(await cli("rm", ...forks.map(({ sandbox }) => sandbox?.id ?? ""), `${parent.id}/one`)).toMatchObject({
+      ...{ code: 0, stderr: "" },
+    });
+    expect(JSON.parse((await cli("ls", "--checkpoints", "--json")).stdout)).toMatchObject({
+      checkpoints: [{ name: "two" }],
+    });
+  });
+});
+
 describe("the embedded server", () => {
   it("is stopped and started again, and a sandbox lives through it", async () => {
     const sandbox = await Sandbox.create();
