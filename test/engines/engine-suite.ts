@@ -4,11 +4,13 @@ import { checkpointLaws } from "./suite/checkpoint-laws";
 import type { EngineUnderTest } from "./suite/engine-under-test";
 import { execLaws } from "./suite/exec-laws";
 import { fileLaws } from "./suite/file-laws";
+import { forkLaws } from "./suite/fork-laws";
 import { hibernateLaws } from "./suite/hibernate-laws";
 import { networkLaws } from "./suite/network-laws";
 import { packageLaws } from "./suite/package-laws";
 import { restartLaws } from "./suite/restart-laws";
 import { sandboxLaws } from "./suite/sandbox-laws";
+import { startCommandLaws } from "./suite/start-command-laws";
 
 /** What every engine must do. Whatever it held of the machine before, it holds afterwards, and no more. */
 export function engineSuite(name: string, under: EngineUnderTest): void {
@@ -26,6 +28,8 @@ export function engineSuite(name: string, under: EngineUnderTest): void {
     restartLaws(under);
     checkpointLaws(under);
     hibernateLaws(under);
+    forkLaws(under);
+    startCommandLaws(under);
     afterAll(() => {
       expect(under.holdings()).toEqual(before);
     });
