@@ -10,8 +10,8 @@ import { leftSandboxes } from "./left-sandboxes";
 import type { Terminal } from "./terminal";
 
 const HELP = `
-Sandboxes run on, and the next server takes them over, unless --all kills them first; where they run on without a
-server, it starts one for that. A server that is still starting is stopped, too. Stopping one that does not run is fine.
+Sandboxes run or sleep on, and the next server takes them over, unless --all kills them first; where they are left
+without a server, it starts one for that. A server that is still starting is stopped, too. Stopping one that does not run is fine.
 
 Examples:
   $ pulumi-opencomputer stop
@@ -56,8 +56,8 @@ function describeEnd(state: EmbeddedState): string {
 
 function describeRest(runOn: readonly string[]): string[] {
   if (runOn.length === 0) return [];
-  const what = `${count(runOn, "sandbox runs", "sandboxes run")} on`;
-  return [`${what} (${runOn.join(", ")}); to end them: pulumi-opencomputer stop --all`];
+  const what = count(runOn, "sandbox stays", "sandboxes stay");
+  return [`${what} as before (${runOn.join(", ")}); to end them: pulumi-opencomputer stop --all`];
 }
 
 /** Who names another server means that one, and would wonder which one has stopped. */

@@ -341,11 +341,11 @@ describe("status and stop, where no server runs", () => {
     expect(JSON.parse(outcome.stdout)).toMatchObject(json);
   });
 
-  it("stop tells which sandboxes run on, and --all has a server end them", async () => {
+  it("stop tells which sandboxes stay, and --all has a server end them", async () => {
     const left = join(dir, "home", "sandboxes", "sb-1");
     mkdirSync(left, { recursive: true });
     expect((await run(["stop"])).stdout).toBe(
-      "no server was running; 1 sandbox runs on (sb-1); to end them: pulumi-opencomputer stop --all\n",
+      "no server was running; 1 sandbox stays as before (sb-1); to end them: pulumi-opencomputer stop --all\n",
     );
     const { stdout } = await run(["stop", "--all"], { ...LISTS, "DELETE /api/sandboxes/sb-1": { status: 204 } });
     expect(stdout).toMatch(/^killed 1 sandbox\n/);
