@@ -71,7 +71,6 @@ static void offer_to_oom_killer(void) {
 static void become(const struct launch *launch) {
     sigset_t none;
     sigemptyset(&none);
-    signal(SIGPIPE, SIG_DFL);
     sigprocmask(SIG_SETMASK, &none, NULL);
     setsid();
     offer_to_oom_killer();

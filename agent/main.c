@@ -54,17 +54,28 @@ static void keep_to_ourselves(void) {
     if (chdir("/") < 0) _exit(1);
 }
 
-/* Children get their usual signals; we only hear of children that end, and only while we wait. */
-static sigset_t prepare_signals(void) {
+static void ignore(int signal) { (void)signal; }
+
+/* Those of our own mistakes are not to be survived; the others cannot be. */
+static bool is_deadly(int number) {
+    return number == SIGSEGV || number == SIGBUS || number == SIGILL || number == SIGFPE || number == SIGABRT ||
+           number == SIGKILL || number == SIGSTOP;
+}
+
+/*
+ * We only hear of children that end, and only while we wait. PID 1 lets all other signals pass, also where the kernel does
+ * not see to that itself. By handlers, because these do not outlive the start of a program, as SIG_IGN would.
+ */
+static sigset_t prepare_signals(bool is_init) {
     sigset_t block, waiting;
     sigemptyset(&waiting);
     sigemptyset(&block);
     sigaddset(&block, SIGCHLD);
     sigprocmask(SIG_SETMASK, &block, NULL);
     for (int number = 1; number < NSIG; number++) {
-        if (number != SIGKILL && number != SIGSTOP) signal(number, SIG_DFL);
+        bool passes = number == SIGPIPE || (is_init && !is_deadly(number));
+        if (number != SIGKILL && number != SIGSTOP) signal(number, passes ? ignore : SIG_DFL);
     }
-    signal(SIGPIPE, SIG_IGN);
     struct sigaction action = {.sa_handler = on_child, .sa_flags = SA_RESTART};
     sigaction(SIGCHLD, &action, NULL);
     return waiting;
@@ -77,7 +88,7 @@ static void reap(void) {
 }
 
 static void work(bool for_ever) {
-    sigset_t mask = prepare_signals();
+    sigset_t mask = prepare_signals(for_ever);
     while (for_ever || !connection_is_over() || !drain_is_empty()) {
         poll_begin();
         connection_poll();

@@ -2,9 +2,9 @@
 #define PROTOCOL_H
 
 /*
- * What the server and the agent say to each other, over one stream socket or a pair of pipes: frames of a type (1 byte), the number of a
- * command (4 bytes) and a length (4 bytes), then so many bytes; numbers are little endian. The server's side is
- * src/engines/local/agent-frames.ts.
+ * What the server and the agent say to each other, over one stream socket or a pair of pipes: frames of a type (1 byte),
+ * the number of a command (4 bytes) and a length (4 bytes), then so many bytes; numbers are little endian. The server's
+ * side is src/engines/local/agent-frames.ts.
  */
 
 enum frame_type {
