@@ -151,8 +151,8 @@ describe("a sandbox", () => {
   });
 
   it("that idled out hibernates, which no plan minds, and the next command wakes it", async () => {
-    const { sandboxId } = await stack.outputs();
     await up({ sandbox: "memoryMB: 256, timeout: 2" });
+    const { sandboxId } = await stack.outputs();
     await until("it hibernates", async () => (await running()).length === 0);
     await up({ sandbox: "memoryMB: 256, timeout: 2" }, "--refresh", "--expect-no-changes");
     await up({ sandbox: "memoryMB: 256, timeout: 600" });
