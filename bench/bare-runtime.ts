@@ -4,69 +4,84 @@ import { DEFAULT_PATH, UID_RANGE, UID_SHIFT } from "../src/engines/local/oci-spe
 import type { BenchRun } from "./bench-run";
 import { type CommandOptions, command } from "./command";
 
-/**
- * The floor: an OCI runtime by hand. Its root file system is an overlay over the same base layer, mounted beforehand and
- * shared by all containers; user namespace and limits are those of a sandbox. Network and everything else is what
- * `runc spec` writes: a namespace with nothing in it.
- */
-export interface BareRuntime {
-  readonly kind: "runc" | "runsc";
-  /** `runc run`: until the command has ended and the container is gone. What it prints goes where options say. */
-  run(args: readonly string[], options?: CommandOptions): Promise<void>;
-  /** `runc run --detach`; the container is removed at the end of the run. */
-  start(id: string, args: readonly string[]): Promise<void>;
-  /** `runc exec`. */
-  exec(id: string, args: readonly string[], options?: CommandOptions): Promise<string>;
-  /** `runsc checkpoint`; the container runs on. */
-  checkpoint(id: string, imageDir: string): Promise<void>;
-  /** `runsc restore --detach` as a container of another id; `args` are those that the checkpointed one was started with. */
-  restore(id: string, imageDir: string, args: readonly string[]): Promise<void>;
-  remove(id: string): Promise<void>;
-}
-
 /** The limits that a sandbox has where nobody says otherwise. */
 const LIMITS = { memory: { limit: 4096 * 1024 ** 2 }, pids: { limit: 512 }, cpu: { quota: 100_000, period: 100_000 } };
 /** What keeps gVisor on the same root file system as runc. */
 const FLAGS = { runc: [], runsc: ["--platform=systrap", "--overlay2=none", "--network=sandbox"] } as const;
 
-/** Prepares a runtime over the base layer of a server's home, which must hold no other layer. */
-export async function prepareBareRuntime(run: BenchRun, kind: "runc" | "runsc", home: string): Promise<BareRuntime> {
-  const dir = join(run.dir, `bare-${kind}`);
-  const rootfs = await mountBase(run, dir, join(home, "layers"));
-  const flags = [...FLAGS[kind], "--root", join(dir, "state")];
-  const known = new Set<string>();
-  const call = (args: readonly string[], options: CommandOptions = {}) =>
-    command(kind, [...flags, ...args], { signal: run.signal, ...options });
-  const bundle = (id: string, args: readonly string[]) => makeBundle({ kind, dir, rootfs }, id, args);
-  // What stays keeps the streams of the command that started it: a file, as nobody waits for the end of that.
-  const leave = async (verb: readonly string[], id: string, args: readonly string[]) => {
-    known.add(id);
-    run.defer(() => remove(id));
-    const from = await bundle(id, args);
-    const output = await open(join(from, "output.log"), "w");
+/**
+ * The floor: an OCI runtime by hand. Its root file system is an overlay over the same base layer, mounted beforehand and
+ * shared by all containers; user namespace and limits are those of a sandbox. Network and everything else is what
+ * `runc spec` writes: a namespace with nothing in it.
+ */
+export class BareRuntime {
+  private readonly known = new Set<string>();
+  private runs = 0;
+
+  private constructor(
+    private readonly bench: BenchRun,
+    private readonly makings: BundleMakings,
+  ) {}
+
+  /** Prepares a runtime over the base layer of a server's home, which must hold no other layer. */
+  static async prepare(bench: BenchRun, kind: "runc" | "runsc", home: string): Promise<BareRuntime> {
+    const dir = join(bench.dir, `bare-${kind}`);
+    const rootfs = await mountBase(bench, dir, join(home, "layers"));
+    bench.defer(() => freeNullNamespace(dir));
+    return new BareRuntime(bench, { kind, dir, rootfs });
+  }
+
+  /** `runc run`: until the command has ended and the container is gone. What it prints goes where options say. */
+  async run(args: readonly string[], options?: CommandOptions): Promise<void> {
+    const id = `oc-bench-${process.pid}-run-${this.runs++}`;
+    const bundle = await makeBundle(this.makings, id, args);
+    await this.call(["run", "--bundle", bundle, id], { stdout: "ignore", ...options });
+  }
+
+  /** `runc run --detach`; the container is removed at the end of the run. */
+  async start(id: string, args: readonly string[]): Promise<void> {
+    await this.leave(["run"], id, args);
+  }
+
+  /** `runc exec`. */
+  exec(id: string, args: readonly string[], options?: CommandOptions): Promise<string> {
+    return this.call(["exec", id, ...args], options);
+  }
+
+  /** `runsc checkpoint`; the container runs on. */
+  async checkpoint(id: string, imageDir: string): Promise<void> {
+    await mkdir(imageDir, { recursive: true });
+    await this.call(["checkpoint", "--leave-running", "--image-path", imageDir, id]);
+  }
+
+  /** `runsc restore --detach` as a container of another id; `args` are those that the checkpointed one was started with. */
+  async restore(id: string, imageDir: string, args: readonly string[]): Promise<void> {
+    await this.leave(["restore", "--image-path", imageDir], id, args);
+  }
+
+  /** Ends a container that stays; one that is gone is fine. */
+  async remove(id: string): Promise<void> {
+    if (this.known.delete(id)) await command(this.makings.kind, [...this.flags(), "delete", "--force", id]);
+  }
+
+  /** What stays keeps the streams of the command that started it: a file, as nobody waits for the end of that. */
+  private async leave(verb: readonly string[], id: string, args: readonly string[]): Promise<void> {
+    this.known.add(id);
+    this.bench.defer(() => this.remove(id));
+    const bundle = await makeBundle(this.makings, id, args);
+    const output = await open(join(bundle, "output.log"), "w");
     const options = { stdout: output.fd, stderr: output.fd };
-    await call([...verb, "--detach", "--bundle", from, id], options).finally(() => output.close());
-  };
-  const remove = async (id: string) => {
-    if (known.delete(id)) await command(kind, [...flags, "delete", "--force", id]);
-  };
-  run.defer(() => freeNullNamespace(dir));
-  let runs = 0;
-  return {
-    kind,
-    async run(args, options) {
-      const id = `oc-bench-${process.pid}-run-${runs++}`;
-      await call(["run", "--bundle", await bundle(id, args), id], { stdout: "ignore", ...options });
-    },
-    start: (id, args) => leave(["run"], id, args),
-    exec: (id, args, options) => call(["exec", id, ...args], options),
-    async checkpoint(id, imageDir) {
-      await mkdir(imageDir, { recursive: true });
-      await call(["checkpoint", "--leave-running", "--image-path", imageDir, id]);
-    },
-    restore: (id, imageDir, args) => leave(["restore", "--image-path", imageDir], id, args),
-    remove,
-  };
+    await this.call([...verb, "--detach", "--bundle", bundle, id], options).finally(() => output.close());
+  }
+
+  private call(args: readonly string[], options: CommandOptions = {}): Promise<string> {
+    return command(this.makings.kind, [...this.flags(), ...args], { signal: this.bench.signal, ...options });
+  }
+
+  private flags(): string[] {
+    const { kind, dir } = this.makings;
+    return [...FLAGS[kind], "--root", join(dir, "state")];
+  }
 }
 
 async function mountBase(run: BenchRun, dir: string, layers: string): Promise<string> {

@@ -11,7 +11,8 @@ export async function packBase(run: BenchRun, runc: BareRuntime): Promise<string
   run.say("packing the base for the other side");
   const file = join(run.dir, "base.tar");
   const archive = await open(file, "w");
-  const args = ["tar", "--one-file-system", "--numeric-owner", "-C", "/", "-cf", "-", "."];
-  await runc.run(args, { stdout: archive.fd, timeoutMs: 600_000 }).finally(() => archive.close());
+  // A file that got another link while it was read is no failure: homes share the base's files.
+  const pack = "tar --one-file-system --numeric-owner -C / -cf - .; test $? -le 1";
+  await runc.run(["sh", "-c", pack], { stdout: archive.fd, timeoutMs: 600_000 }).finally(() => archive.close());
   return file;
 }

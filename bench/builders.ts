@@ -1,14 +1,16 @@
 import { startRegistryFixture } from "../test/fixtures/registry";
-import { prepareBareRuntime } from "./bare-runtime";
+import { BareRuntime } from "./bare-runtime";
 import { packBase } from "./base-archive";
 import type { BenchRun } from "./bench-run";
 import { type BenchServer, startBenchServer } from "./bench-server";
+import { BuildClock } from "./build-clock";
 import { type Buildkit, startBuildkit } from "./buildkit";
 import { type Recipe, toImage } from "./recipe";
 
 /** Both builders, with the same base and the same packages from this machine. */
 export interface Builders {
-  readonly buildkit: Buildkit | { readonly why: string };
+  /** An error where it cannot be had. */
+  readonly buildkit: Buildkit | Error;
   /** A server of ours in a fresh home. */
   startServer(name: string): Promise<BenchServer>;
 }
@@ -37,24 +39,23 @@ async function buildkitOf(
 ): Promise<Builders["buildkit"]> {
   try {
     const server = await startServer("base");
-    const archive = await packBase(run, await prepareBareRuntime(run, "runc", server.home));
+    const archive = await packBase(run, await BareRuntime.prepare(run, "runc", server.home));
     await server.stop();
     return await startBuildkit(run, archive, registry);
   } catch (error) {
     run.signal.throwIfAborted();
-    return { why: error instanceof Error ? error.message : String(error) };
+    return error instanceof Error ? error : new Error(String(error));
   }
 }
 
 let builds = 0;
 
-/** Builds a recipe with our server and returns the lines that its commands printed. */
-export async function buildWith({ api }: BenchServer, recipe: Recipe, signal: AbortSignal): Promise<string[]> {
-  const lines: string[] = [];
+/** Builds a recipe with our server. */
+export async function buildWith({ api }: BenchServer, recipe: Recipe, signal: AbortSignal): Promise<BuildClock> {
   const name = `bench-${builds++}`;
-  const onBuildLog = ({ message, stream }: { message: string; stream?: string }) => {
-    if (stream !== undefined) lines.push(message);
-  };
-  await api.createSnapshot({ name, image: toImage(recipe).resolve() }, { signal, onBuildLog });
-  return lines;
+  const image = toImage(recipe).resolve();
+  const clock = new BuildClock();
+  await api.createSnapshot({ name, image }, { signal, onBuildLog: clock.onBuildLog });
+  clock.end();
+  return clock;
 }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { RegistryFixture } from "../test/fixtures/registry";
 import type { BenchRun } from "./bench-run";
 import { ask, command } from "./command";
+import { NotHere } from "./comparison";
 import { startDaemon } from "./daemon";
 import { unmountBelow } from "./mount-points";
 import { type OciImage, writeOciLayout } from "./oci-layout";
@@ -22,10 +23,11 @@ const BUILD_TIMEOUT_MS = 900_000;
  * steps.
  *
  * @param baseArchive is moved
+ * @throws NotHere where BuildKit is not on this machine
  */
 export async function startBuildkit(run: BenchRun, baseArchive: string, registry: RegistryFixture): Promise<Buildkit> {
   const version = await ask("buildkitd", ["--version"]);
-  if (version === undefined) throw new Error("the program buildkitd is not on this machine");
+  if (version === undefined) throw new NotHere("the program buildkitd is not on this machine");
   const dir = join(run.dir, "buildkit");
   const address = `unix://${join(dir, "socket")}`;
   const client = (args: readonly string[]) => ["--addr", address, ...args];

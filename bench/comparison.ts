@@ -43,7 +43,7 @@ export async function compare(sides: readonly Side[], options: CompareOptions): 
       signal.throwIfAborted();
       const series = samples.get(side);
       if (!series) continue;
-      const outcome = await measure(side).catch((error: unknown) => toAbsence(side, error));
+      const outcome = await measure(side).catch((error: unknown) => toAbsence(side.name, error));
       signal.throwIfAborted();
       if (typeof outcome === "number" && round > 0) series.push(outcome);
       if (typeof outcome === "number") continue;
@@ -54,14 +54,6 @@ export async function compare(sides: readonly Side[], options: CompareOptions): 
   return { figures: [...samples].map(([side, series]) => toFigures(side.name, series)), absences };
 }
 
-/** One series where two comparisons are one table. */
-export function joined(...parts: readonly Comparison[]): Comparison {
-  return {
-    figures: parts.flatMap(({ figures }) => figures),
-    absences: parts.flatMap(({ absences }) => absences),
-  };
-}
-
 /** The milliseconds that something takes. */
 export async function timed(act: () => unknown): Promise<number> {
   const startedMs = performance.now();
@@ -69,9 +61,13 @@ export async function timed(act: () => unknown): Promise<number> {
   return performance.now() - startedMs;
 }
 
-/** A side that cannot be had on this machine. */
-export function absent(side: string, why: string): Absence {
-  return { side, why, isFailure: false };
+/** Thrown where what a side needs is not on this machine. */
+export class NotHere extends Error {}
+
+/** A side that cannot be measured, and whether that is a failure. */
+export function toAbsence(side: string, error: unknown): Absence {
+  const why = error instanceof Error ? error.message : String(error);
+  return { side, why, isFailure: !(error instanceof NotHere) };
 }
 
 async function measure(side: Side): Promise<number> {
@@ -82,9 +78,4 @@ async function measure(side: Side): Promise<number> {
 function rotated<T>(items: readonly T[], by: number): readonly T[] {
   const start = by % Math.max(1, items.length);
   return [...items.slice(start), ...items.slice(0, start)];
-}
-
-function toAbsence(side: Side, error: unknown): Absence {
-  const why = error instanceof Error ? error.message : String(error);
-  return { side: side.name, why, isFailure: true };
 }

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { BenchRun } from "./bench-run";
 import { ask, type CommandOptions, command } from "./command";
+import { NotHere } from "./comparison";
 import { startDaemon } from "./daemon";
 import { unmountBelow } from "./mount-points";
 
@@ -22,7 +23,7 @@ const IMAGE = "oc-bench-base";
  * A daemon that answers already, else one of the run's own, without a bridge: its containers have no network, which is
  * less work than ours do.
  *
- * @throws with the reason where Docker is not on this machine or does not start
+ * @throws NotHere where Docker is not on this machine
  */
 export async function useDocker(run: BenchRun, packBase: () => Promise<string>): Promise<Docker> {
   const host = (await answers([])) ? [] : await startDocker(run);
@@ -37,7 +38,7 @@ export async function useDocker(run: BenchRun, packBase: () => Promise<string>):
 
 async function startDocker(run: BenchRun): Promise<readonly string[]> {
   if ((await ask("dockerd", ["--version"])) === undefined) {
-    throw new Error("no Docker daemon answers, and the program dockerd is not on this machine");
+    throw new NotHere("no Docker daemon answers, and the program dockerd is not on this machine");
   }
   const at = (name: string) => join(run.dir, "docker", name);
   const socket = `unix://${at("socket")}`;

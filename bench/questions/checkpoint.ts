@@ -1,11 +1,12 @@
-import { prepareBareRuntime } from "../bare-runtime";
+import type { CheckpointInfo } from "../../src/api/records";
+import { BareRuntime } from "../bare-runtime";
 import { packBase } from "../base-archive";
 import type { BenchRun } from "../bench-run";
 import { type BenchServer, startBenchServer } from "../bench-server";
 import type { Benchmark } from "../benchmark";
-import { type Absence, absent, compare, type Side, timed } from "../comparison";
+import { CheckpointTaker } from "../checkpoint-taker";
+import { type Absence, compare, type Side, timed, toAbsence } from "../comparison";
 import { useDocker } from "../docker";
-import { takeCheckpoint } from "../taken-checkpoint";
 
 const SMALL_MB = 10;
 const LARGE_MB = 1000;
@@ -32,19 +33,22 @@ export const checkpoint: Benchmark = {
     const server = await startBenchServer(run, { runtime: "runc" });
     const docker = await dockerSide(run, server);
     const own = (["stopped", "running"] as const).flatMap((state) =>
-      [SMALL_MB, LARGE_MB].map((megabytes) => ownSide(run, server, state, megabytes)),
+      [SMALL_MB, LARGE_MB].map((megabytes) => ownPart(run, server, state, megabytes)),
     );
     const { rounds, signal, onRound } = run;
-    const sides = [...own, ...("measure" in docker ? [docker] : [])];
+    const sides = [...own.map(({ side }) => side), ...("measure" in docker ? [docker] : [])];
     const { figures, absences } = await compare(sides, { rounds, signal, onRound });
-    return { figures, absences: [...absences, ...("why" in docker ? [docker] : [])] };
+    const notes = own.flatMap(({ side, taker }) => taker.describe(side.name));
+    return { figures, absences: [...absences, ...("why" in docker ? [docker] : [])], notes };
   },
 };
 
 /** A sandbox for each measurement: what was kept once is no change any more. */
-function ownSide(run: BenchRun, { api }: BenchServer, state: State, megabytes: number): Side {
+function ownPart(run: BenchRun, server: BenchServer, state: State, megabytes: number) {
+  const { api } = server;
+  const taker = new CheckpointTaker(server);
   let sandboxId = "";
-  return {
+  const side: Side = {
     name: ownName(state, megabytes),
     prepare: async () => {
       const { sandboxID } = await api.createSandbox({}, { signal: run.signal });
@@ -55,21 +59,23 @@ function ownSide(run: BenchRun, { api }: BenchServer, state: State, megabytes: n
       if (state === "stopped") await api.hibernateSandbox(sandboxID, { signal: run.signal });
     },
     measure: async () => {
-      let id = "";
+      let kept: CheckpointInfo | undefined;
       const ms = await timed(async () => {
-        ({ id } = await takeCheckpoint(api, sandboxId, "disk_only", run.signal));
+        kept = await taker.take(sandboxId, "disk_only", run.signal);
       });
       await api.killSandbox(sandboxId);
-      await api.deleteCheckpoint(sandboxId, id);
+      if (kept) await api.deleteCheckpoint(sandboxId, kept.id);
       await api.collect();
-      return ms;
+      if (kept && kept.sizeBytes >= megabytes * 1e6) return ms;
+      throw new Error(`the checkpoint keeps ${kept?.sizeBytes} bytes of ${megabytes} MB`);
     },
   };
+  return { side, taker };
 }
 
 async function dockerSide(run: BenchRun, { home }: BenchServer): Promise<Side | Absence> {
   try {
-    const runc = await prepareBareRuntime(run, "runc", home);
+    const runc = await BareRuntime.prepare(run, "runc", home);
     const { call, image } = await useDocker(run, () => packBase(run, runc));
     const name = `oc-bench-${process.pid}-commit`;
     const write = ["sh", "-c", writeCommand(LARGE_MB)];
@@ -85,6 +91,6 @@ async function dockerSide(run: BenchRun, { home }: BenchServer): Promise<Side | 
     };
   } catch (error) {
     run.signal.throwIfAborted();
-    return absent(DOCKER, error instanceof Error ? error.message : String(error));
+    return toAbsence(DOCKER, error);
   }
 }

@@ -5,12 +5,14 @@ import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { type BareRuntime, prepareBareRuntime } from "../bare-runtime";
+import { BareRuntime } from "../bare-runtime";
 import type { BenchRun } from "../bench-run";
 import { startBenchServer } from "../bench-server";
-import type { Benchmark } from "../benchmark";
+import type { Benchmark, Note } from "../benchmark";
 import { compare, type Side, timed } from "../comparison";
+import { CpuWatch } from "../cpu-time";
 import { roundTo } from "../statistics";
+import { describeMs } from "../target";
 
 const MIB = 1024 ** 2;
 const RUNTIMES = ["runc", "runsc"] as const;
@@ -36,18 +38,26 @@ export const files: Benchmark = {
   run: async (run) => {
     const sizeBytes = (run.isQuick ? 64 : 1024) * MIB;
     const file = await makeFile(run, sizeBytes);
-    const sides: Side[] = [];
-    for (const kind of RUNTIMES) sides.push(...(await prepare(run, kind, { file, sizeBytes })));
+    const parts: Part[] = [];
+    for (const kind of RUNTIMES) parts.push(await prepare(run, kind, { file, sizeBytes }));
     const { rounds, signal, onRound } = run;
+    const sides = parts.flatMap((part) => part.sides);
     const { figures, absences } = await compare(sides, { rounds, signal, onRound });
     const speeds = figures.map(({ name, p50 }) => ({
       name: `speed of ${name}`,
       value: roundTo(sizeBytes / MIB / (p50 / 1000), 0),
       unit: "MiB/s",
     }));
-    return { figures, absences, quantities: speeds, facts: { size: `${sizeBytes / MIB} MiB` } };
+    const notes = parts.flatMap((part) => part.notes());
+    return { figures, absences, quantities: speeds, notes, facts: { size: `${sizeBytes / MIB} MiB` } };
   },
 };
+
+/** One runtime: its sides, and afterwards where their time went. */
+interface Part {
+  readonly sides: readonly Side[];
+  readonly notes: () => Note[];
+}
 
 interface Cargo {
   readonly file: string;
@@ -66,9 +76,9 @@ async function makeFile(run: BenchRun, sizeBytes: number): Promise<string> {
   return file;
 }
 
-async function prepare(run: BenchRun, kind: Runtime, { file, sizeBytes }: Cargo): Promise<Side[]> {
-  const { api, home } = await startBenchServer(run, { runtime: kind });
-  const bare = await prepareBareRuntime(run, kind, home);
+async function prepare(run: BenchRun, kind: Runtime, { file, sizeBytes }: Cargo): Promise<Part> {
+  const { api, home, pid } = await startBenchServer(run, { runtime: kind });
+  const bare = await BareRuntime.prepare(run, kind, home);
   const id = `oc-bench-${process.pid}-files`;
   await bare.start(id, ["sleep", "infinity"]);
   const { sandboxID } = await api.createSandbox({}, { signal: run.signal });
@@ -86,12 +96,22 @@ async function prepare(run: BenchRun, kind: Runtime, { file, sizeBytes }: Cargo)
   };
   const up = () =>
     api.writeFile(sandboxID, path, createReadStream(file, { highWaterMark: MIB }), { signal: run.signal });
-  return [
-    { name: bareName(kind, "up"), measure: () => timed(() => catUp(bare, id, file)) },
-    { name: ownName(kind, "up"), measure: () => timed(up) },
-    { name: bareName(kind, "down"), measure: () => timed(() => catDown(bare, id)) },
-    { name: ownName(kind, "down"), measure: () => timed(down) },
-  ];
+  const watches = { up: new CpuWatch([process.pid, pid]), down: new CpuWatch([process.pid, pid]) };
+  const watched = (way: Direction, act: () => Promise<void>) => () => watches[way].around(() => timed(act));
+  return {
+    sides: [
+      { name: bareName(kind, "up"), measure: () => timed(() => catUp(bare, id, file)) },
+      { name: ownName(kind, "up"), measure: watched("up", up) },
+      { name: bareName(kind, "down"), measure: () => timed(() => catDown(bare, id)) },
+      { name: ownName(kind, "down"), measure: watched("down", down) },
+    ],
+    notes: () => (["up", "down"] as const).map((way) => ({ about: ownName(kind, way), text: describe(watches[way]) })),
+  };
+}
+
+function describe(watch: CpuWatch): string {
+  const [client = Number.NaN, server = Number.NaN] = watch.means();
+  return `CPU of the client ${describeMs(client)}, of the server ${describeMs(server)}`;
 }
 
 const CAT_TIMEOUT_MS = 300_000;

@@ -2,12 +2,12 @@ import { rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type BareRuntime, prepareBareRuntime } from "../bare-runtime";
+import { BareRuntime } from "../bare-runtime";
 import type { BenchRun } from "../bench-run";
 import { type BenchServer, startBenchServer } from "../bench-server";
-import type { Benchmark } from "../benchmark";
+import type { Benchmark, Note } from "../benchmark";
+import { CheckpointTaker } from "../checkpoint-taker";
 import { compare, type Side, timed } from "../comparison";
-import { takeCheckpoint } from "../taken-checkpoint";
 
 const MEMORY_MB = 256;
 const FORKS = 10;
@@ -15,10 +15,12 @@ const FORKS = 10;
 const HOLD = `
 import os, time
 held = [bytearray(os.urandom(1 << 20)) for _ in range(${MEMORY_MB})]
-open("/tmp/ready", "w").close()
+with open("/tmp/ready.new", "w") as file: file.write(str(os.getpid()))
+os.rename("/tmp/ready.new", "/tmp/ready")
 while True:
     time.sleep(0.1)
 `;
+const PROGRAM = ["python3", "-c", HOLD];
 const START_TIMEOUT_MS = 60_000;
 
 const names = (who: string) => ({
@@ -46,114 +48,110 @@ export const full: Benchmark = {
   })),
   run: async (run) => {
     const server = await startBenchServer(run, { runtime: "runsc" });
-    const bare = await prepareBareRuntime(run, "runsc", server.home);
-    const sides = [...(await handSides(run, bare)), ...(await ownSides(run, server))];
+    const bare = await BareRuntime.prepare(run, "runsc", server.home);
+    const hand = await handSides(run, bare);
+    const own = await ownPart(run, server);
     // Both ways to do one thing stand beside each other.
-    const paired = [0, 1, 2].flatMap((verb) => [sides[verb], sides[verb + 3]]).filter((side) => side !== undefined);
+    const sides = hand.flatMap((side, verb) => [side, own.sides[verb]]).filter((side) => side !== undefined);
     const { rounds, signal, onRound } = run;
-    return await compare(paired, { rounds, signal, onRound });
+    const comparison = await compare(sides, { rounds, signal, onRound });
+    return { ...comparison, notes: own.notes() };
   },
 };
 
 async function handSides(run: BenchRun, bare: BareRuntime): Promise<Side[]> {
+  // No name may begin with that of another: the runtime takes beginnings for names.
   const id = `oc-bench-${process.pid}-hold-`;
-  const args = ["python3", "-c", HOLD];
-  await bare.start(id, args);
-  await untilReady(run, () => bare.exec(id, ["test", "-e", "/tmp/ready"]));
+  await bare.start(id, PROGRAM);
+  await untilReady(run, () => assertRunningBare(bare, id));
   const kept = join(run.dir, "kept");
   await bare.checkpoint(id, kept);
-  let copies = 0;
-  const restore = async (from: string) => {
-    // No name may begin with that of another: the runtime takes beginnings for names.
-    const copy = `oc-bench-${process.pid}-copy-${copies++}-`;
-    await bare.restore(copy, from, args);
-    return copy;
-  };
-  const fork = async (from: string) => {
-    await bare.checkpoint(id, from);
-    return await pooled(FORKS, () => restore(from));
-  };
-  const image = (index: number) => join(run.dir, `image-${index}`);
-  let images = 0;
+  const taken = join(run.dir, "taken");
   return [
     {
       name: BY_HAND.take,
-      measure: async () => {
-        const dir = image(images++);
-        const ms = await timed(() => bare.checkpoint(id, dir));
-        await rm(dir, { recursive: true });
-        return ms;
-      },
+      measure: () => timed(() => bare.checkpoint(id, taken)).finally(() => rm(taken, { recursive: true })),
     },
-    {
-      name: BY_HAND.restore,
-      measure: async () => {
-        let copy = "";
-        const ms = await timed(async () => {
-          copy = await restore(kept);
-        });
-        await bare.remove(copy);
-        return ms;
-      },
-    },
+    { name: BY_HAND.restore, measure: () => restoreByHand(bare, 1, async () => kept) },
     {
       name: BY_HAND.fork,
       measure: async () => {
-        const dir = image(images++);
-        let forked: string[] = [];
-        const ms = await timed(async () => {
-          forked = await fork(dir);
-        });
-        for (const copy of forked) await bare.remove(copy);
-        await rm(dir, { recursive: true });
-        return ms;
+        const take = () => bare.checkpoint(id, taken).then(() => taken);
+        return await restoreByHand(bare, FORKS, take).finally(() => rm(taken, { recursive: true }));
       },
     },
   ];
 }
 
-async function ownSides(run: BenchRun, { api }: BenchServer): Promise<Side[]> {
+let copies = 0;
+
+/** Restores so many containers, as many at a time as there are cores, and counts the time from before the image is there. */
+async function restoreByHand(bare: BareRuntime, count: number, image: () => Promise<string>): Promise<number> {
+  const started: string[] = [];
+  const ms = await timed(async () => {
+    const from = await image();
+    await pooled(count, async () => {
+      const copy = `oc-bench-${process.pid}-copy-${copies++}-`;
+      await bare.restore(copy, from, PROGRAM);
+      started.push(copy);
+    });
+  });
+  for (const copy of started) await assertRunningBare(bare, copy).finally(() => bare.remove(copy));
+  return ms;
+}
+
+async function assertRunningBare(bare: BareRuntime, id: string): Promise<void> {
+  await bare.exec(id, ["sh", "-c", 'kill -0 "$(cat /tmp/ready)"']);
+}
+
+async function ownPart(run: BenchRun, server: BenchServer): Promise<{ sides: Side[]; notes: () => Note[] }> {
   const { signal } = run;
+  const { api } = server;
   const { sandboxID } = await api.createSandbox({}, { signal });
   await api.writeFile(sandboxID, "/tmp/hold.py", HOLD, { signal });
   await api.exec(sandboxID, { cmd: "python3 /tmp/hold.py >/tmp/hold.log 2>&1 &" }, { signal });
-  await untilReady(run, async () => {
-    const { exitCode } = await api.exec(sandboxID, { cmd: "test -e /tmp/ready" }, { signal });
-    if (exitCode !== 0) throw new Error("not yet");
-  });
-  const kept = await takeCheckpoint(api, sandboxID, "full", signal);
-  return [
-    {
-      name: OWN.take,
-      measure: async () => {
-        let id = "";
-        const ms = await timed(async () => {
-          ({ id } = await takeCheckpoint(api, sandboxID, "full", signal));
-        });
-        await api.deleteCheckpoint(sandboxID, id);
-        await api.collect();
-        return ms;
-      },
-    },
-    {
-      name: OWN.restore,
-      measure: () => timed(() => api.restoreCheckpoint(sandboxID, kept.id, { signal })),
-    },
-    {
-      name: OWN.fork,
-      measure: async () => {
-        const startedMs = performance.now();
-        const results = await api.forkSandbox(sandboxID, { count: FORKS, kind: "full" }, { signal });
-        const ms = performance.now() - startedMs;
-        const ids = results.flatMap((result) => ("sandbox" in result ? [result.sandbox.sandboxID] : []));
-        for (const id of ids) await api.killSandbox(id);
-        await api.collect();
-        const failed = results.find((result) => "error" in result);
-        if (failed) throw new Error(`a fork failed: ${failed.error}`);
-        return ms;
-      },
-    },
+  await untilReady(run, () => assertRunning(server, sandboxID, signal));
+  const taker = new CheckpointTaker(server);
+  const kept = await new CheckpointTaker(server).take(sandboxID, "full", signal);
+  const take = async () => {
+    let id = "";
+    const ms = await timed(async () => {
+      ({ id } = await taker.take(sandboxID, "full", signal));
+    });
+    await api.deleteCheckpoint(sandboxID, id);
+    await api.collect();
+    return ms;
+  };
+  const restore = async () => {
+    const ms = await timed(() => api.restoreCheckpoint(sandboxID, kept.id, { signal }));
+    await assertRunning(server, sandboxID, signal);
+    return ms;
+  };
+  const sides = [
+    { name: OWN.take, measure: take },
+    { name: OWN.restore, measure: restore },
+    { name: OWN.fork, measure: () => forkMany(server, sandboxID, signal) },
   ];
+  return { sides, notes: () => taker.describe(OWN.take) };
+}
+
+async function forkMany(server: BenchServer, sandboxId: string, signal: AbortSignal): Promise<number> {
+  const { api } = server;
+  const startedMs = performance.now();
+  const results = await api.forkSandbox(sandboxId, { count: FORKS, kind: "full" }, { signal });
+  const ms = performance.now() - startedMs;
+  const ids = results.flatMap((result) => ("sandbox" in result ? [result.sandbox.sandboxID] : []));
+  for (const id of ids) await assertRunning(server, id, signal).finally(() => api.killSandbox(id));
+  await api.collect();
+  const failed = results.find((result) => "error" in result);
+  if (failed) throw new Error(`a fork failed: ${failed.error}`);
+  return ms;
+}
+
+/** The program goes on: what is fast and loses it counts for nothing. */
+async function assertRunning({ api }: BenchServer, sandboxId: string, signal: AbortSignal): Promise<void> {
+  const { exitCode, stderr } = await api.exec(sandboxId, { cmd: 'kill -0 "$(cat /tmp/ready)"' }, { signal });
+  if (exitCode !== 0) throw new Error(`the program does not run in sandbox ${sandboxId}: ${stderr}`);
 }
 
 async function untilReady(run: BenchRun, isReady: () => Promise<unknown>): Promise<void> {
@@ -169,12 +167,10 @@ async function untilReady(run: BenchRun, isReady: () => Promise<unknown>): Promi
 }
 
 /** Does something so many times, as many at a time as the machine has cores. */
-async function pooled<T>(count: number, act: () => Promise<T>): Promise<T[]> {
-  const results: T[] = [];
+async function pooled(count: number, act: () => Promise<void>): Promise<void> {
   let left = count;
   const worker = async () => {
-    while (left-- > 0) results.push(await act());
+    while (left-- > 0) await act();
   };
   await Promise.all(Array.from({ length: availableParallelism() }, worker));
-  return results;
 }

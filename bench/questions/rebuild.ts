@@ -1,7 +1,8 @@
 import type { BenchServer } from "../bench-server";
 import type { Benchmark } from "../benchmark";
+import { type BuildClock, describeBuilds } from "../build-clock";
 import { buildWith, prepareBuilders } from "../builders";
-import { absent, compare, type Side, timed } from "../comparison";
+import { compare, type Side, timed, toAbsence } from "../comparison";
 import type { Recipe } from "../recipe";
 import { type Figures, roundTo, toFigures } from "../statistics";
 import type { Quantity } from "../target";
@@ -30,35 +31,33 @@ export const rebuild: Benchmark = {
   run: async (run) => {
     const { buildkit, startServer } = await prepareBuilders(run);
     const server = await startServer("rebuild");
-    const stepMs: number[] = [];
+    const clocks: BuildClock[] = [];
     const sides: Side[] = [
-      ...ownSides(server, run.signal, stepMs),
+      ...ownSides(server, run.signal, clocks),
       ...("build" in buildkit ? buildkitSides((recipe) => buildkit.build(recipe)) : []),
     ];
     const { rounds, signal, onRound } = run;
     const { figures, absences } = await compare(sides, { rounds, signal, onRound });
+    // The first build is that of the round that is not measured.
+    const counted = clocks.slice(1);
     return {
-      // Its first time is that of the round that is not measured.
-      figures: [toFigures(STEP, stepMs.slice(1)), ...figures],
-      absences: [...absences, ...("why" in buildkit ? [absent(BUILDKIT, buildkit.why)] : [])],
+      figures: [toFigures(STEP, counted.map(readStepMs)), ...figures],
+      absences: [...absences, ...("build" in buildkit ? [] : [toAbsence(BUILDKIT, buildkit)])],
       quantities: nothingQuantities(figures),
+      notes: [{ about: OWN, text: describeBuilds(counted) }],
       facts: { buildkit: "version" in buildkit ? buildkit.version : "none" },
     };
   },
 };
 
-function ownSides(server: BenchServer, signal: AbortSignal, stepMs: number[]): Side[] {
+function ownSides(server: BenchServer, signal: AbortSignal, clocks: BuildClock[]): Side[] {
   return [
     {
       name: OWN,
-      measure: async () => {
-        let lines: string[] = [];
-        const ms = await timed(async () => {
-          lines = await buildWith(server, changedRecipe(), signal);
-        });
-        stepMs.push(readStepMs(lines));
-        return ms;
-      },
+      measure: () =>
+        timed(async () => {
+          clocks.push(await buildWith(server, changedRecipe(), signal));
+        }),
     },
     ...[1, 1 + NOTHING].map((steps) => ({
       name: ownNothing(steps),
@@ -95,7 +94,7 @@ function changedRecipe(): Recipe {
 }
 
 /** Of the step's own clock. */
-function readStepMs(lines: readonly string[]): number {
+function readStepMs({ lines }: BuildClock): number {
   const microseconds = lines.map((line) => /step-took-(\d+)-us/.exec(line)?.[1]).find(Boolean);
   if (!microseconds) throw new Error(`the last step did not say how long it took; it said ${JSON.stringify(lines)}`);
   return Number(microseconds) / 1000;

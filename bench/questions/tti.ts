@@ -1,10 +1,10 @@
 import { Image } from "../../src/image/image";
-import { type BareRuntime, prepareBareRuntime } from "../bare-runtime";
+import { BareRuntime } from "../bare-runtime";
 import { packBase } from "../base-archive";
 import type { BenchRun } from "../bench-run";
 import { type BenchServer, startBenchServer } from "../bench-server";
 import type { Benchmark, Outcome } from "../benchmark";
-import { type Absence, absent, compare, type Side, timed } from "../comparison";
+import { type Absence, compare, type Side, timed, toAbsence } from "../comparison";
 import { type Crowd, createCrowd } from "../crowd";
 import { DOCKER_LIMITS, useDocker } from "../docker";
 import { FirstAnswer } from "../first-answer";
@@ -45,9 +45,9 @@ export const tti: Benchmark = {
     { kind: "least", quantity: successName("runsc"), limit: 100 },
   ],
   run: async (run) => {
-    const contenders: Contender[] = [];
-    for (const kind of RUNTIMES) contenders.push(await prepare(run, kind));
-    const docker = await dockerSide(run, contenders[0]?.bare);
+    const runc = await prepare(run, "runc");
+    const contenders = [runc, await prepare(run, "runsc")];
+    const docker = await dockerSide(run, runc.bare);
     const sides = [...contenders.flatMap(({ sides: own }) => own), ...("measure" in docker ? [docker] : [])];
     const { rounds, signal, onRound } = run;
     const { figures, absences } = await compare(sides, { rounds, signal, onRound });
@@ -58,7 +58,7 @@ export const tti: Benchmark = {
       absences: [...absences, ...("why" in docker ? [docker] : [])],
       quantities: outcomes.flatMap(({ quantities = [] }) => quantities),
       notes: outcomes.flatMap(({ notes = [] }) => notes),
-      facts: { base: contenders[0]?.server.info.base ?? "none" },
+      facts: { base: runc.server.info.base },
     };
   },
 };
@@ -75,7 +75,7 @@ interface Contender {
 
 async function prepare(run: BenchRun, kind: Runtime): Promise<Contender> {
   const server = await startBenchServer(run, { runtime: kind });
-  const bare = await prepareBareRuntime(run, kind, server.home);
+  const bare = await BareRuntime.prepare(run, kind, server.home);
   await server.api.createSnapshot({ name: SNAPSHOT, image: Image.base().resolve() });
   const [cold, warm] = [new FirstAnswer(server, SNAPSHOT), new FirstAnswer(server, WARM)];
   const pool = new WarmPool(server, WARM);
@@ -87,15 +87,14 @@ async function prepare(run: BenchRun, kind: Runtime): Promise<Contender> {
   return { kind, server, bare, cold, warm, sides };
 }
 
-async function dockerSide(run: BenchRun, runc: BareRuntime | undefined): Promise<Side | Absence> {
-  if (!runc) return absent(DOCKER, "runc is not there to pack the base");
+async function dockerSide(run: BenchRun, runc: BareRuntime): Promise<Side | Absence> {
   try {
     const { call, image } = await useDocker(run, () => packBase(run, runc));
     const args = ["run", "--rm", "--network", "none", ...DOCKER_LIMITS, image, "true"];
     return { name: DOCKER, measure: () => timed(() => call(args)) };
   } catch (error) {
     run.signal.throwIfAborted();
-    return absent(DOCKER, error instanceof Error ? error.message : String(error));
+    return toAbsence(DOCKER, error);
   }
 }
 
