@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
-import { describe, expect, test } from "vitest";
+import { setTimeout as pause } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type EngineUnderTest, textOf, useBench } from "./engine-under-test";
 
 /** A command gets exactly what it was given, and its end is always known. */
@@ -175,6 +176,79 @@ export function execLaws(under: EngineUnderTest): void {
       expect(await bench().sh(id(), `(${server}) & echo begun`)).toMatchObject({ exitCode: 0, stdout: "begun\n" });
       const { stdout } = await bench().sh(id(), "sleep 2.5; cat /tmp/lived");
       expect(stdout).toBe("lived\n");
+    });
+
+    test("a command leads a session of its own, and inherits nothing but its three streams", async () => {
+      const ask =
+        "import os; print(os.getsid(0) == os.getpid(), os.getgroups(), sorted(os.listdir('/proc/self/fd'))[:-1])";
+      for (const user of ["sandbox", "root"] as const) {
+        const { stdout } = await bench().run(id(), ["python3", "-c", ask], { user });
+        expect(stdout).toBe("True [] ['0', '1', '2']\n");
+      }
+    });
+
+    test("one that floods and is not read holds no other up, and is itself held", async () => {
+      const flood = { argv: ["yes"], env: {}, cwd: null, user: "sandbox", timeoutMs: 60_000 } as const;
+      const floods = await Promise.all([1, 2, 3].map(() => bench().engine.exec(id(), flood)));
+      const started = Date.now();
+      for (let round = 0; round < 5; round++) expect((await bench().sh(id(), "echo through")).stdout).toBe("through\n");
+      expect(Date.now() - started).toBeLessThan(5_000);
+      const before = process.memoryUsage().rss;
+      await pause(1_000);
+      expect(process.memoryUsage().rss - before).toBeLessThan(50_000_000);
+      for (const { kill, stdout, stderr, result } of floods) {
+        await kill(9);
+        for (const stream of [stdout, stderr]) stream.resume();
+        expect(await result).toEqual({ exitCode: -1, timedOut: false });
+      }
+    });
+
+    test("one that does not take its input holds no other up, and takes it when it wants", async () => {
+      const stdin = Readable.from(Array(40).fill(Buffer.alloc(1 << 20, "in")), { objectMode: false });
+      const slow = bench().sh(id(), "sleep 1; wc -c", { stdin });
+      const started = Date.now();
+      expect((await bench().sh(id(), "echo through")).stdout).toBe("through\n");
+      expect(Date.now() - started).toBeLessThan(900);
+      expect((await slow).stdout.trim()).toBe(String(40 << 20));
+    });
+
+    describe("in a sandbox that plays tricks", () => {
+      let tricked: string;
+      beforeAll(async () => {
+        tricked = await bench().sandbox();
+      });
+      afterAll(() => bench().engine.destroySandbox(tricked));
+      const answers = () => bench().sh(tricked, "echo alive");
+
+      test("no signal that a program may have sent by mistake ends what runs commands", async () => {
+        const signals = "TERM INT HUP QUIT USR1 USR2 ALRM CHLD PIPE TSTP TTIN TTOU";
+        await bench().sh(tricked, `for n in ${signals}; do kill -$n 1; done`, { user: "root" });
+        expect(await answers()).toMatchObject({ exitCode: 0, stdout: "alive\n" });
+      });
+
+      test("garbage on all that it holds open is survived", async () => {
+        const garbage =
+          "for fd in /proc/1/fd/*; do timeout 1 head -c 100000 /dev/urandom > $fd; timeout 1 head -c 1000 $fd; done";
+        await bench().sh(tricked, garbage, { user: "root" });
+        expect(await answers()).toMatchObject({ exitCode: 0, stdout: "alive\n" });
+      });
+
+      test("so is the end of all processes but the first, for whoever asks next", async () => {
+        const sleeping = bench().run(tricked, ["sleep", "100"]);
+        await pause(300);
+        await bench().sh(tricked, "kill -9 -1", { user: "root" });
+        expect((await sleeping).exitCode).not.toBe(0);
+        expect(await answers()).toMatchObject({ exitCode: 0, stdout: "alive\n" });
+      });
+
+      test("its own root may end it as a whole at most: then it is stopped, and says so", async () => {
+        await bench().sh(tricked, "kill -9 1", { user: "root" });
+        if ((await bench().engine.sandboxStatus(tricked)) === "running") {
+          expect(await answers()).toMatchObject({ exitCode: 0, stdout: "alive\n" });
+        } else {
+          await expect(answers()).rejects.toMatchObject({ code: "gone" });
+        }
+      });
     });
 
     test("many at once", async () => {
