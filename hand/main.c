@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "merge.h"
 #include "mounts.h"
 #include "network.h"
 #include "protocol.h"
@@ -64,6 +65,8 @@ static _Noreturn void work(const struct request *request, int life)
         make_network(request, life);
     if (strcmp(verb, "remove-link") == 0)
         remove_named_link(request);
+    if (strcmp(verb, "merge") == 0)
+        merge_layers(request);
     answer(request->number, -1, "unknown verb");
 }
 

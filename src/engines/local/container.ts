@@ -5,6 +5,7 @@ import { OpenComputerError } from "../../errors";
 import type { NetworkPolicy } from "../engine";
 import type { Agents } from "./agents";
 import { cgroupsPath, removeCgroups } from "./cgroup";
+import type { Stacks } from "./flatten";
 import type { Hand } from "./hand";
 import type { LocalHome } from "./home";
 import type { HostFacts } from "./host-facts";
@@ -24,6 +25,7 @@ export interface ContainerDeps {
   /** Those for build steps, or those for sandboxes. */
   readonly facts: HostFacts;
   readonly layers: LayerStore;
+  readonly stacks: Stacks;
   readonly networks: NetworkPool;
   readonly agents: Agents;
   readonly limitSwap: boolean;
@@ -52,6 +54,7 @@ export interface ContainerRequest {
 const recordSchema = z.object({
   slot: z.int(),
   claim: z.string(),
+  /** What it stands on and what that is made of. */
   layers: z.array(z.string()),
   runtime: z.enum(["runsc", "runc", "crun"]),
   /** Absent until it runs. `start` tells a process from a later one of the same number. */
@@ -70,14 +73,18 @@ export async function startContainer(
   request: ContainerRequest,
   signal: AbortSignal,
 ): Promise<void> {
-  const { dir, layers } = request;
+  const { dir } = request;
   const id = basename(dir);
   const network = await deps.networks.take(request.network);
+  let unpin = () => {};
   try {
     const { slot, claim } = network;
-    const record = { slot, claim, layers: [...layers], runtime: deps.runtime.kind };
+    const stack = await deps.stacks.toMount(request.layers);
+    unpin = deps.layers.pin(stack);
+    const layers = [...new Set([...request.layers, ...stack])];
+    const record = { slot, claim, layers, runtime: deps.runtime.kind };
     await writePassingRecord(recordFile(dir), record);
-    const [rootfs] = await Promise.all([mountRoot(deps, request), writeEtc(deps, request, network)]);
+    const [rootfs] = await Promise.all([mountRoot(deps, dir, stack), writeEtc(deps, request, network)]);
     const spec = ociSpec({
       kind: deps.runtime.kind,
       rootfs,
@@ -106,6 +113,7 @@ export async function startContainer(
     throw signal.aborted ? new OpenComputerError("aborted", "stopped while a container was starting") : error;
   } finally {
     network.release();
+    unpin();
   }
 }
 
@@ -155,13 +163,13 @@ export async function isRunning(dir: string): Promise<boolean> {
 
 const recordFile = (dir: string) => join(dir, "container.json");
 
-async function mountRoot({ home, hand, layers, overlay }: ContainerDeps, request: ContainerRequest): Promise<string> {
-  const rootfs = join(home.merged, basename(request.dir));
-  const work = join(request.dir, "work");
-  await mkdir(work);
-  await mkdir(rootfs, { mode: 0o711 });
-  const lowers = request.layers.map((key) => layers.pathOf(key));
-  await mountOverlay(hand, rootfs, home.layers, { lowers, upper: join(request.dir, "fs"), work, flavour: overlay });
+async function mountRoot(deps: ContainerDeps, dir: string, stack: readonly string[]): Promise<string> {
+  const { home, hand, layers, overlay: flavour } = deps;
+  const rootfs = join(home.merged, basename(dir));
+  const work = join(dir, "work");
+  await Promise.all([mkdir(work), mkdir(rootfs, { mode: 0o711 })]);
+  const lowers = stack.map((key) => layers.pathOf(key));
+  await mountOverlay(hand, rootfs, home.layers, { lowers, upper: join(dir, "fs"), work, flavour });
   return rootfs;
 }
 

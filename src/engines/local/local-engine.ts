@@ -14,6 +14,7 @@ import { createMemoryStore } from "./checkpoints/memory-store";
 import type { SandboxDeps } from "./checkpoints/sandbox-deps";
 import { freezeStarted } from "./checkpoints/started-image";
 import { type ContainerDeps, endContainer } from "./container";
+import { createStacks, flattenedKeys } from "./flatten";
 import { createHand, type Hand } from "./hand";
 import { type LocalHome, localHome, makeHome } from "./home";
 import { AGENT_INSIDE, gatherHostFacts, type HostFacts } from "./host-facts";
@@ -97,7 +98,7 @@ export function createLocalEngine(options: LocalEngineOptions): Engine {
     async collect(live) {
       const { deps, base, sandboxes } = up();
       const { layers, memories } = await sandboxes.inUse();
-      const wanted = live.flatMap((checkpoint) => checkpoint.layers);
+      const wanted = live.flatMap((checkpoint) => [...checkpoint.layers, ...flattenedKeys(checkpoint.layers)]);
       const remembered = live.flatMap((checkpoint) => checkpoint.memory ?? []);
       const forgotten = await deps.memories.collect(new Set([...remembered, ...memories]));
       const downloads = await deps.cache.clear();
@@ -109,6 +110,7 @@ export function createLocalEngine(options: LocalEngineOptions): Engine {
       started = undefined;
       if (!engine) return;
       engine.deps.agents.close();
+      await engine.deps.stacks.close();
       await leaveHost(engine.deps);
     },
   };
@@ -158,6 +160,7 @@ async function prepare(
     runtime,
     facts: forSteps,
     layers,
+    stacks: createStacks({ home, hand, layers, overlay }),
     flights: createStepFlights(),
     cache: createBuildCache(home.downloads),
     networks,

@@ -27,6 +27,14 @@ const MAX_PAGE_BYTES = 4096 - 512;
 /** The longest value of an option that is handed over on its own. */
 const MAX_VALUE_BYTES = 255;
 
+/** So many layers fit a page for sure, where the home's path is not long. */
+const SURE_OF_PAGE = 120;
+
+/** How many layers one mount can have. */
+export function maxLowers({ byOption }: OverlayFlavour): number {
+  return byOption ? MAX_LOWERS : SURE_OF_PAGE;
+}
+
 type Option = readonly [name: string, value: string];
 
 /**
