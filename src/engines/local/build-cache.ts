@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { constants } from "node:fs";
 import { chown, link, lstat, mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { claimsOf, isRelease, LIST_FILE } from "./apt-lists";
 import { filesBelow, type KeptFile, makePrivateDir, sha256OfFile } from "./kept-files";
 import { UID_SHIFT } from "./oci-spec";
@@ -41,6 +41,9 @@ export type DownloadUser = "apt" | "pip";
 
 /** What is kept of one organisation at most. */
 const DEFAULT_LIMIT_BYTES = 2 * 1024 ** 3;
+
+/** Files up to here are kept with their SHA-256. */
+const MAX_SUMMED_BYTES = 16 * 1024 ** 2;
 
 const ARCHIVE_FILE = /^[^/]+\.deb$/;
 /** Responses by the hash of their address; not `wheels`, which were built here and which nobody vouches for. */
@@ -97,26 +100,24 @@ async function lendResponses(from: string, to: string): Promise<boolean> {
     await makeDir(join(to, dir));
     made.add(dir);
   };
-  let lent = false;
-  for (const { path } of await filesBelow(from)) {
+  const responses = await wholeFiles(from);
+  for (const [path, file] of responses) {
     await makeDirs(dirname(path));
-    lent = (await linkTo(join(from, path), join(to, path))) || lent;
+    await linkTo(file, join(to, path));
   }
-  return lent;
+  return responses.size > 0;
 }
 
 /** The lists that their `Release` file vouches for, and all of these: apt checks their signatures. */
 async function lendLists(from: string, to: string): Promise<boolean> {
-  const names = await readdir(from).catch(() => []);
-  const releases = names.filter(isRelease);
-  for (const name of releases) {
-    await linkTo(join(from, name), join(to, name));
-    await linkTo(join(from, `${name}.gpg`), join(to, `${name}.gpg`));
-    const claims = claimsOf(name, await readFile(join(from, name), "utf8").catch(() => ""));
-    for (const list of names) {
-      const claim = claims.get(list);
-      if (claim === undefined || (await sha256OfFile(join(from, list))) !== claim) continue;
-      await linkTo(join(from, list), join(to, list));
+  const lists = await wholeFiles(from);
+  const releases = [...lists].filter(([name]) => isRelease(name));
+  for (const [name, release] of releases) {
+    const claims = claimsOf(name, await readFile(release, "utf8").catch(() => ""));
+    for (const [other, file] of lists) {
+      const claim = claims.get(other);
+      const isMeant = other === name || other === `${name}.gpg`;
+      if (isMeant || (claim !== undefined && (await sha256OfFile(file)) === claim)) await linkTo(file, join(to, other));
     }
   }
   return releases.length > 0;
@@ -148,7 +149,35 @@ async function keepArchives(dir: string, from: string): Promise<void> {
 }
 
 async function keepNamed(dir: string, from: string, pattern: RegExp): Promise<void> {
-  for (const file of await downloadedTo(from, pattern)) await moveTo(join(from, file.path), join(dir, file.path));
+  for (const { path, stats } of await downloadedTo(from, pattern)) {
+    const sum = stats.size > MAX_SUMMED_BYTES ? "" : await sha256OfFile(join(from, path));
+    if (sum === null) continue;
+    await moveTo(join(from, path), join(dir, `${path}@${sum}`));
+    await dropOlder(join(dir, path), sum);
+  }
+}
+
+/** Those that were kept under the same name. */
+async function dropOlder(target: string, sum: string): Promise<void> {
+  const name = basename(target);
+  for (const other of await readdir(dirname(target)).catch(() => [])) {
+    if (!other.startsWith(`${name}@`) || other === `${name}@${sum}`) continue;
+    await rm(join(dirname(target), other), { force: true });
+  }
+}
+
+/**
+ * Files that were kept under their names, by these. Small ones are checked, because apt believes a release that is not
+ * signed, and pip the pages of an index; for larger ones these tell the hashes.
+ */
+async function wholeFiles(dir: string): Promise<Map<string, string>> {
+  const whole = new Map<string, string>();
+  for (const { path } of await filesBelow(dir)) {
+    const [, name, sum] = /^(.*)@([0-9a-f]*)$/.exec(path) ?? [];
+    if (name === undefined) continue;
+    if (sum === "" || (await sha256OfFile(join(dir, path))) === sum) whole.set(name, join(dir, path));
+  }
+  return whole;
 }
 
 /** What a step made itself: what it was lent belongs to the host. */
