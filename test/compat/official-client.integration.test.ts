@@ -36,6 +36,11 @@ async function listSandboxes(): Promise<{ sandboxID: string }[]> {
   return (await answer.json()) as { sandboxID: string }[];
 }
 
+async function checkpointKinds(): Promise<string[]> {
+  const answer = await fetch(`${server.url}/api/info`, { headers: { "X-API-Key": server.apiKey } });
+  return ((await answer.json()) as { checkpointKinds: string[] }).checkpointKinds;
+}
+
 function toolImage() {
   const tool = join(dir, "tool");
   mkdirSync(join(tool, "lib"), { recursive: true });
@@ -155,6 +160,26 @@ describe("checkpoints", () => {
     await sandbox.deleteCheckpoint(taken.id);
     expect(await sandbox.listCheckpoints()).toEqual([]);
     expect(await copy.exec.run("cat notes.txt")).toMatchObject({ stdout: "three\n" });
+    await copy.kill();
+  });
+
+  it("keep memory and processes, or it is said that this server cannot", async () => {
+    const sandbox = await Sandbox.create(options);
+    await sandbox.exec.run("nohup sh -c 'sleep 1000; true' > /dev/null 2>&1 &");
+    const running = async (one: Sandbox) => (await one.exec.run("pgrep -fc '^sleep 1000'")).stdout;
+    expect(await running(sandbox)).toBe("1\n");
+    const take = () => sandbox.createCheckpoint("all", { kind: "full" });
+    if (!(await checkpointKinds()).includes("full")) {
+      await expect(take()).rejects.toThrow(/takes no full checkpoints; it has: disk_only/);
+      return sandbox.kill();
+    }
+    const { id } = await take();
+    await whenReady(sandbox, id);
+    await sandbox.kill();
+    const copy = await Sandbox.createFromCheckpoint(id, options);
+    expect(await running(copy)).toBe("1\n");
+    await sandbox.deleteCheckpoint(id);
+    expect(await running(copy)).toBe("1\n");
     await copy.kill();
   });
 
