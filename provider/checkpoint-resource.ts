@@ -8,8 +8,8 @@ export interface CheckpointArgs {
   /** The sandbox to keep, as `sandbox.id`. */
   sandbox: pulumi.Input<string>;
   /**
-   * Unique among the checkpoints of its sandbox, at most 128 characters. Default: the logical name and seven digits, others
-   * for each moment that is kept, so that a new one is there before the old one goes.
+   * Unique among the checkpoints of its sandbox, at most 128 characters. Default: the logical name and seven digits that
+   * follow kind and triggers, so that a new one is there before the old one goes.
    */
   name?: pulumi.Input<string>;
   /**
@@ -17,7 +17,10 @@ export interface CheckpointArgs {
    * where they were. Default `disk_only`.
    */
   kind?: pulumi.Input<CheckpointKind>;
-  /** Whatever should make a new checkpoint when it changes: versions, hashes, times. Default: nothing does. */
+  /**
+   * Whatever should make a new checkpoint when it changes: versions, hashes, times. Not for secrets: an automatic name follows
+   * them. Default: nothing does.
+   */
   triggers?: pulumi.Input<pulumi.Input<unknown>[]>;
   /** What happens where the sandbox has 10 `full` or 100 `disk_only` checkpoints already. Default: an error. */
   retentionPolicy?: pulumi.Input<CheckpointRetention>;

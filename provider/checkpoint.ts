@@ -3,7 +3,7 @@ import { createCheckpointSchema } from "../src/api/checkpoint-schemas";
 import type { CreateCheckpointRequest } from "../src/api/contract";
 import type { CheckpointInfo } from "../src/api/records";
 import { isOpenComputerError, OpenComputerError } from "../src/errors";
-import { sha256Hex } from "../src/image/hash";
+import { sha256Hex, toCanonicalJson } from "../src/image/hash";
 import { toAutoName } from "./auto-name";
 import { findCheckpoint, waitUntilKept } from "./checkpoint-wait";
 import {
@@ -32,7 +32,7 @@ import { withRecordedAddress } from "./recorded-address";
  * | name, endpoint | replace | it is another checkpoint |
  * | retentionPolicy | update, nothing runs | it concerns creation |
  *
- * The hidden `__autoNamed` counts the names that were made here for this resource; absent where the program names it.
+ * The hidden `__autoNamed` says that the name was made here.
  */
 export const checkpointHandlers = withRecordedAddress({ check, diff, create, read, update, delete: remove });
 
@@ -47,48 +47,45 @@ const fields = {
 };
 /** What a program may say. */
 export const checkpointInputsSchema = z.strictObject(fields).partial();
-const checkedSchema = z.object({ ...fields, name, __autoNamed: z.number().optional() });
+const checkedSchema = z.object({ ...fields, name, __autoNamed: z.boolean() });
 type Checked = z.infer<typeof checkedSchema>;
 
-/** What says which moment of which sandbox is kept. */
-const MOMENT = ["sandbox", "kind", "triggers"];
-const REPLACING = [...MOMENT, "name", "endpoint"];
+const REPLACING = ["sandbox", "kind", "triggers", "name", "endpoint"];
 
 function check({ urn }: PlanContext, olds: Properties, news: Properties): CheckResult {
   const { known, unknown, failures } = parseInputs(checkpointInputsSchema, news);
   const missing = news["sandbox"] === undefined ? [NO_SANDBOX] : [];
   if (known === undefined || missing.length > 0) return { inputs: news, failures: [...missing, ...failures] };
   const inputs = { kind: "disk_only", ...known, ...unknown };
-  return { inputs: news["name"] === undefined ? { ...inputs, ...autoName(urn, olds, inputs) } : inputs, failures };
+  const __autoNamed = news["name"] === undefined;
+  return {
+    inputs: { ...inputs, ...(__autoNamed ? { name: autoName(urn, olds, inputs) } : {}), __autoNamed },
+    failures,
+  };
 }
 
 const NO_SANDBOX: CheckFailure = { property: "sandbox", reason: "is missing: it says which sandbox is kept" };
 
 /**
- * A name of its own for each moment, so that a new one is kept before the old one goes. The count makes it, not the
- * triggers, which may be secret. A name that was given stays for the same moment, even if the URN moves.
+ * Its digits follow URN, kind and triggers, so that a new moment is kept before the old one goes. A name that was given stays
+ * while those are the same, even if the URN moves. When a resource is replaced, Pulumi tells nothing of the old one here: a
+ * count would begin anew.
  */
-function autoName(urn: string, olds: Properties, news: Properties): Properties {
-  const before = z.object({ name: z.string(), __autoNamed: z.number() }).safeParse(olds).data;
-  if (before === undefined) return { name: toAutoName(urn, "1", "checkpoint"), __autoNamed: 1 };
-  if (isSameIn(MOMENT, olds, news)) return before;
-  const count = before.__autoNamed + 1;
-  const isUnknown = MOMENT.some((key) => hasUnknown(news[key]));
-  return { name: isUnknown ? UNKNOWN : toAutoName(urn, String(count), "checkpoint"), __autoNamed: count };
+function autoName(urn: string, olds: Properties, { kind, triggers = [] }: Properties): unknown {
+  if (hasUnknown([kind, triggers])) return UNKNOWN;
+  const isSameMoment = isSame(olds["kind"], kind) && isSame(olds["triggers"], triggers);
+  if (olds["__autoNamed"] === true && isSameMoment) return olds["name"];
+  return toAutoName(urn, toCanonicalJson({ kind, triggers }), "checkpoint");
 }
 
 function diff(_context: PlanContext, olds: Properties, news: Properties): DiffResult {
   const replaces = REPLACING.filter((key) => !isSame(olds[key], news[key]));
-  const isNameTaken = news["__autoNamed"] === undefined && isSameIn(["sandbox", "name", "endpoint"], olds, news);
+  const isMoved = ["sandbox", "name", "endpoint"].some((key) => replaces.includes(key));
   return {
     changes: replaces.length > 0 || !isSame(olds["retentionPolicy"], news["retentionPolicy"]),
     replaces,
-    deleteBeforeReplace: replaces.length > 0 && isNameTaken,
+    deleteBeforeReplace: replaces.length > 0 && !isMoved && news["__autoNamed"] === false,
   };
-}
-
-function isSameIn(keys: readonly string[], olds: Properties, news: Properties): boolean {
-  return keys.every((key) => isSame(olds[key], news[key]));
 }
 
 async function create(context: HandlerContext, inputs: Properties): Promise<CreateResult> {
@@ -124,7 +121,7 @@ async function begin(context: HandlerContext, checked: Checked): Promise<Checkpo
     const existing = await findCheckpoint(context, sandbox, (one) => one.name === name);
     if (existing === undefined) throw error;
     // A server that keeps no owner: nobody else has the digits of a name that was made here.
-    const isOurs = existing.owner === undefined ? __autoNamed !== undefined : existing.owner === owner;
+    const isOurs = existing.owner === undefined ? __autoNamed : existing.owner === owner;
     if (!isOurs) throw taken(existing, error);
     if (existing.status === "processing") return existing;
     await api.deleteCheckpoint(sandbox, existing.id, { signal });

@@ -52,7 +52,8 @@ export const CHECKPOINT_INPUTS: Texts<typeof checkpointInputsSchema> = {
   sandbox: "The sandbox to keep, by its id.",
   name: "Unique among the checkpoints of its sandbox. Default: the logical name and seven digits.",
   kind: "`disk_only` (default) keeps files; `full` keeps memory and processes, too, where the server can.",
-  triggers: "Whatever should make a new checkpoint when it changes. Default: nothing does.",
+  triggers:
+    "Whatever should make a new checkpoint when it changes; no secrets, as the name follows it. Default: nothing does.",
   retentionPolicy: "What happens where the sandbox has as many checkpoints as it may have. Default: an error.",
   endpoint,
 };

@@ -150,6 +150,7 @@ const kept = new Checkpoint("kept", { sandbox: sandbox.id, triggers: ["${trigger
 const copy = new Sandbox("copy", { ${copy}, readyCheck: { command: "test -e /workspace/state" } });
 exports.prepared = sandbox.sandboxId;
 exports.checkpointId = kept.checkpointId;
+exports.checkpoint = kept.name;
 exports.sandboxId = copy.sandboxId;
 `;
   const up = async (program: string, ...args: string[]) => {
@@ -172,7 +173,8 @@ exports.sandboxId = copy.sandboxId;
     expect(await up(moments("2"))).toContain("2 replaced");
     const second = await stack.outputs();
     expect(second).toMatchObject({ prepared: first["prepared"] });
-    expect(second["checkpointId"]).not.toBe(first["checkpointId"]);
+    // Under another name: the old one stood until the new one did.
+    for (const output of ["checkpointId", "checkpoint"]) expect(second[output]).not.toBe(first[output]);
     expect(await inSandbox("cat state")).toBe("later");
     const { stdout } = succeeded(await stack.cli("checkpoints", String(second["prepared"]), "--json"));
     expect(JSON.parse(stdout)).toMatchObject([{ id: second["checkpointId"], status: "ready" }]);
