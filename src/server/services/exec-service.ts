@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { setMaxListeners } from "node:events";
 import type { ExecRequest, ExecResult } from "../../api/records";
 import type { Engine, Execution } from "../../engines/engine";
 import { type ErrorJson, OpenComputerError, toErrorJson } from "../../errors";
@@ -66,7 +67,10 @@ export class ExecService {
   private readonly kept = new Map<string, KeptCommand>();
   private readonly stopped = new AbortController();
 
-  constructor(private readonly parts: ExecServiceParts) {}
+  constructor(private readonly parts: ExecServiceParts) {
+    // Every command that waits for a sandbox to wake listens to it.
+    setMaxListeners(0, this.stopped.signal);
+  }
 
   /**
    * Starts a command whose caller waits for {@link RunningCommand.result}; the signal fires when they leave.

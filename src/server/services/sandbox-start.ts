@@ -1,19 +1,16 @@
 import type { Engine, SandboxSpec } from "../../engines/engine";
-import { OpenComputerError } from "../../errors";
-import { toAborted } from "./abortable";
+import { toAborted, withinLimit } from "./abortable";
 
 /** The longest that an engine may take to start a sandbox whose image is built. */
 const CREATE_TIMEOUT_MS = 120_000;
 
 /** Has the engine start a sandbox. @throws aborted, timeout; nothing is left then */
 export async function startSandbox(engine: Engine, spec: SandboxSpec, signal: AbortSignal): Promise<void> {
-  const limit = AbortSignal.timeout(CREATE_TIMEOUT_MS);
+  const tooLong = `the sandbox did not start within ${CREATE_TIMEOUT_MS / 1000} s; the machine may be overloaded`;
   try {
-    await engine.createSandbox(spec, AbortSignal.any([signal, limit]));
+    const limit = { limitMs: CREATE_TIMEOUT_MS, tooLong, signals: [signal] };
+    await withinLimit(limit, (limited) => engine.createSandbox(spec, limited));
   } catch (error) {
-    if (signal.aborted) throw toAborted(signal);
-    if (!limit.aborted) throw error;
-    const message = `the sandbox did not start within ${CREATE_TIMEOUT_MS / 1000} s; the machine may be overloaded`;
-    throw new OpenComputerError("timeout", message, { cause: error });
+    throw signal.aborted ? toAborted(signal) : error;
   }
 }

@@ -1,8 +1,9 @@
+import { setMaxListeners } from "node:events";
 import type { Engine } from "../../engines/engine";
 import { assertNever, OpenComputerError } from "../../errors";
 import type { Log } from "../log";
 import type { OrgStore, SandboxChange, SandboxRow } from "../store/store";
-import { abortable } from "./abortable";
+import { abortable, withinLimit } from "./abortable";
 import { IdleSandboxes } from "./idle-sandboxes";
 import { Turns } from "./turns";
 
@@ -34,6 +35,8 @@ export class SandboxState {
   private readonly closing = new AbortController();
 
   constructor(private readonly parts: SandboxStateParts) {
+    // Every change listens to it.
+    setMaxListeners(0, this.closing.signal);
     this.idle = new IdleSandboxes({ ...parts, hibernate: parts.hibernateIdle });
   }
 
@@ -70,11 +73,10 @@ export class SandboxState {
    */
   async change<T>(org: OrgStore, id: string, work: Change<T>, asker?: AbortSignal): Promise<T> {
     const endTurn = await this.turns.enter(id, asker);
-    const limit = AbortSignal.timeout(CHANGE_TIMEOUT_MS);
+    const tooLong = `sandbox ${id} was not done within ${CHANGE_TIMEOUT_MS / 1000} s; the machine may be overloaded`;
+    const limit = { limitMs: CHANGE_TIMEOUT_MS, tooLong, signals: [this.closing.signal] };
     try {
-      return await work(await this.find(org, id), AbortSignal.any([limit, this.closing.signal]));
-    } catch (error) {
-      throw limit.aborted ? tooLong(id, error) : error;
+      return await withinLimit(limit, async (limited) => work(await this.find(org, id), limited));
     } finally {
       endTurn();
     }
@@ -173,9 +175,4 @@ export function requireLive(row: SandboxRow): SandboxRow {
 /** The error for a sandbox that was and is no more. */
 export function sandboxGone(id: string): OpenComputerError {
   return new OpenComputerError("gone", `sandbox ${id} is stopped; create a new one`);
-}
-
-function tooLong(id: string, cause: unknown): OpenComputerError {
-  const message = `sandbox ${id} was not done within ${CHANGE_TIMEOUT_MS / 1000} s; the machine may be overloaded`;
-  return new OpenComputerError("timeout", message, { cause });
 }
