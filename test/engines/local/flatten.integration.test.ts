@@ -97,18 +97,19 @@ function dice(seed: number): (sides: number) => number {
 
 /** One of the things that happen to trees, at one of a few places, so that they meet. What does not go is not done. */
 function disturb(at: string, roll: (sides: number) => number): void {
-  const place = () => join(at, ...Array.from({ length: 1 + roll(3) }, () => "abc"[roll(3)] ?? "a"));
+  const place = () => join(at, ...Array.from({ length: 2 + roll(3) }, () => "abc"[roll(3)] ?? "a"));
   const [here, there, number] = [place(), place(), roll(1000)];
   const remove = () => rmSync(here, { recursive: true, force: true });
   const deeds = [
-    () => mkdirSync(here),
-    () => mkdirSync(here),
     () => mkdirSync(here, { recursive: true }),
+    () => mkdirSync(here, { recursive: true }),
+    () => writeFileSync(here, `${number}`),
+    () => writeFileSync(here, `${number}`),
     () => remove(),
     () => [remove(), mkdirSync(here)],
     () => [remove(), writeFileSync(here, `${number}`)],
     () => writeFileSync(here, `${number}`),
-    () => [remove(), symlinkSync("nowhere", here), lutimesSync(here, number, number)],
+    () => [symlinkSync("nowhere", `${here}l`), lutimesSync(`${here}l`, number, number)],
     () => [lchownSync(here, 100_000 + number, 100_007), chmodSync(here, 0o700 + roll(64))],
     () => renameSync(here, there),
     () => linkSync(here, there),
@@ -125,10 +126,15 @@ async function randomStack(seed: number, count: number): Promise<string[]> {
   let stack: string[] = [];
   for (let index = 0; index < count; index++) {
     stack = await addLayer(stack, index, (at) => {
-      for (let step = 0; step < 8; step++) disturb(at, roll);
+      for (let step = 0; step < 12; step++) disturb(at, roll);
     });
   }
   return stack;
+}
+
+function setAttribute(path: string, name: string, value: string): void {
+  const program = "import os, sys; os.setxattr(sys.argv[1], sys.argv[2], sys.argv[3].encode())";
+  execFileSync("python3", ["-c", program, path, name, value]);
 }
 
 test.each([1, 2, 3, 4])("a deep stack is the same tree, flattened (seed %i)", async (seed) => {
@@ -144,24 +150,41 @@ test.each([1, 2, 3, 4])("a deep stack is the same tree, flattened (seed %i)", as
   expect(readdirSync(home.active)).toEqual([]);
 });
 
+test("what hides, hides no less and no more, also where no kernel made the layers", async () => {
+  const opaque = (dir: string) => setAttribute(dir, "trusted.overlay.opaque", "y");
+  const whiteout = (path: string) => execFileSync("mknod", [path, "c", "0", "0"]);
+  const changes: ((fs: string) => void)[] = [
+    (fs) => ["x/below", "y/below"].map((path) => mkdirSync(join(fs, path), { recursive: true })),
+    (fs) => [mkdirSync(join(fs, "new")), writeFileSync(join(fs, "new/gone"), ""), opaque(join(fs, "new"))],
+    (fs) => [mkdirSync(join(fs, "new")), whiteout(join(fs, "new/gone"))],
+    (fs) => [whiteout(join(fs, "x")), rmSync(join(fs, "y"), { force: true }), writeFileSync(join(fs, "y"), "")],
+    (fs) => ["x", "y"].map((name) => mkdirSync(join(fs, name))),
+  ];
+  let stack: string[] = [];
+  for (let index = 0; index < 66; index++) {
+    const dir = await layers.begin();
+    changes[index]?.(join(dir, "fs"));
+    await layers.adopt(dir, keyOf(index), 0);
+    stack = [...stack, keyOf(index)];
+  }
+  const stacks = createStacks({ home, hand, layers, overlay });
+  await stacks.toMount(stack);
+  await stacks.close();
+  const dir = await layers.begin();
+  const names = await onStack(await stacks.toMount(stack), dir, (at) => readdirSync(at, { recursive: true }).sort());
+  expect(names).toEqual(["new", "x", "y"]);
+});
+
 test("extended attributes of files and directories are kept, of the highest layer that has them", async () => {
-  const set = (path: string, name: string, value: string) =>
-    execFileSync("python3", [
-      "-c",
-      "import os,sys; os.setxattr(sys.argv[1], sys.argv[2], sys.argv[3].encode())",
-      path,
-      name,
-      value,
-    ]);
   let stack = await addLayer([], 0, (at) => mkdirSync(join(at, "d")));
   stack = await addLayer(stack, 1, (at) => {
     writeFileSync(join(at, "f"), "");
-    set(join(at, "f"), "user.a", "1");
-    set(join(at, "d"), "user.old", "1");
+    setAttribute(join(at, "f"), "user.a", "1");
+    setAttribute(join(at, "d"), "user.old", "1");
   });
   stack = await addLayer(stack, 2, (at) => {
     execFileSync("python3", ["-c", "import os,sys; os.removexattr(sys.argv[1], 'user.old')", join(at, "d")]);
-    set(join(at, "d"), "user.new", "2");
+    setAttribute(join(at, "d"), "user.new", "2");
   });
   for (let index = 3; index < 66; index++)
     stack = await addLayer(stack, index, (at) => writeFileSync(join(at, "n"), ""));
