@@ -10,6 +10,7 @@ import { networkLaws } from "./suite/network-laws";
 import { packageLaws } from "./suite/package-laws";
 import { restartLaws } from "./suite/restart-laws";
 import { sandboxLaws } from "./suite/sandbox-laws";
+import { sharedStepLaws } from "./suite/shared-step-laws";
 import { startCommandLaws } from "./suite/start-command-laws";
 
 /** What every engine must do. Whatever it held of the machine before, it holds afterwards, and no more. */
@@ -20,6 +21,7 @@ export function engineSuite(name: string, under: EngineUnderTest): void {
       before = under.holdings();
     });
     buildLaws(under);
+    sharedStepLaws(under);
     packageLaws(under);
     execLaws(under);
     fileLaws(under);

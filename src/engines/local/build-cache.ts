@@ -43,7 +43,7 @@ export type DownloadUser = "apt" | "pip";
 const DEFAULT_LIMIT_BYTES = 2 * 1024 ** 3;
 
 /** Files up to here are kept with their SHA-256. */
-const MAX_SUMMED_BYTES = 16 * 1024 ** 2;
+const MAX_SUMMED_BYTES = 4 * 1024 ** 2;
 
 const ARCHIVE_FILE = /^[^/]+\.deb$/;
 /** Responses by the hash of their address; not `wheels`, which were built here and which nobody vouches for. */
