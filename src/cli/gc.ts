@@ -12,7 +12,7 @@ Example:
 /** `gc`: frees disk. */
 export function gcCommand(terminal: Terminal): Command {
   return new Command("gc")
-    .description("remove layers and files that no snapshot and no sandbox needs, and kept downloads")
+    .description("remove layers and files that nothing needs, and kept downloads")
     .option("--json", "print JSON: {layers, blobs, sizeBytes}")
     .addHelpText("after", HELP)
     .action(async (options: { json?: boolean }) => {

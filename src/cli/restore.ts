@@ -4,8 +4,8 @@ import { formatJson } from "./format-table";
 import { requireServer, type Terminal } from "./terminal";
 
 const HELP = `
-The sandbox keeps its id. All its processes end, and all that it wrote since is lost; those of a full checkpoint go on
-where they were.
+The sandbox keeps its id. All that runs in it ends, and all that it wrote since is lost. What a full checkpoint kept of
+memory and processes goes on where it was; after another one nothing runs but what the image starts.
 
 Examples:
   $ pulumi-opencomputer restore sb-1a2b3c4d before-upgrade`;
