@@ -70,7 +70,7 @@ export function createRuntime(binary: RuntimeBinary, stateDir: string, hand: Han
     version,
     run(id, bundle) {
       if (kind === "runsc") return onPipes(id, bundle, ["run"], false);
-      return startConnected(hand, [path, ...flags, "run", ...HAND_OVER], id, bundle);
+      return startConnected(hand, [path, ...flags, "run", NO_KEYRING, ...HAND_OVER], id, bundle);
     },
     // What is not needed at once is read when it is.
     restore: (id, bundle, image) => onPipes(id, bundle, ["restore", "--background", "--image-path", image], true),
@@ -108,6 +108,12 @@ function globalFlags(kind: RuntimeKind): string[] {
   if (kind !== "runsc") return [];
   return ["--overlay2=none", "--platform=systrap", "--allow-suid", "--network=sandbox"];
 }
+
+/**
+ * The kernel gives a user 200 keys, and to it all sandboxes are one user's: so none has a keyring of its own. They share the
+ * hand's empty one, and may not ask for keys.
+ */
+const NO_KEYRING = "--no-new-keyring";
 
 /** Makes runc hand our descriptor 3 on by the same number, and no other. */
 const HAND_OVER = ["--preserve-fds", "1"];

@@ -65,6 +65,14 @@ export function hostLaws(local: LocalUnderTest, registry: () => RegistryFixture)
       }
     });
 
+    test("sandboxes take no keys of the 200 that the kernel gives the user that all of them are", async () => {
+      const keys = () => Number(/^ *100000: +(\d+)/m.exec(readFileSync("/proc/key-users", "utf8"))?.[1] ?? 0);
+      const before = keys();
+      const more = [await bench.sandbox(), await bench.sandbox()];
+      expect(keys()).toBeLessThanOrEqual(before);
+      for (const other of more) await bench.engine.destroySandbox(other);
+    });
+
     test("limits stand in the control groups", () => {
       const read = (controller: string, file: string) =>
         readFileSync(`/sys/fs/cgroup/${controller}/opencomputer/${id}/${file}`, "utf8").trim();
