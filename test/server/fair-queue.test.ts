@@ -1,22 +1,24 @@
 import { describe, expect, it } from "vitest";
-import { FairQueue, type Place } from "../../src/server/services/fair-queue";
+import { FairQueue } from "../../src/server/services/fair-queue";
 
 const forEver = new AbortController().signal;
 
-/** Takes places in a queue of one turn at a time, ends every turn as soon as it comes, and tells their order. */
-async function orderOf(waiters: readonly string[]): Promise<{ order: string[]; ahead: number[] }> {
+/** Enters a queue of one turn at a time, ends every turn as soon as it comes, and tells their order. */
+async function orderOf(names: readonly string[]): Promise<{ order: string[]; ahead: number[] }> {
   const queue = new FairQueue(1);
   const order: string[] = [];
-  const first = queue.join({ group: "first" });
-  const places = waiters.map((name) => queue.join({ group: name[0] ?? "", background: name.startsWith("~") }));
-  const turns = places.map(async (place, index) => {
-    await place.turn(forEver);
-    order.push(waiters[index] ?? "");
-    place.leave();
+  const ahead: number[] = [];
+  const endFirst = await queue.enter({ group: "first" }, forEver);
+  const turns = names.map(async (name) => {
+    const waiter = { group: name[0] ?? "", background: name.startsWith("~") };
+    ahead.push(queue.countAhead(waiter));
+    const end = await queue.enter(waiter, forEver);
+    order.push(name);
+    end();
   });
-  first.leave();
+  endFirst();
   await Promise.all(turns);
-  return { order, ahead: places.map(({ ahead }) => ahead) };
+  return { order, ahead };
 }
 
 describe("the fair queue", () => {
@@ -33,30 +35,32 @@ describe("the fair queue", () => {
   it("has as many at a time as it was told, and never more", async () => {
     const queue = new FairQueue(3);
     let [working, most] = [0, 0];
-    const work = async (place: Place) => {
-      await place.turn(forEver);
+    const work = async (group: string) => {
+      const end = await queue.enter({ group }, forEver);
       working += 1;
       most = Math.max(most, working);
       await new Promise((resolve) => setImmediate(resolve));
       working -= 1;
-      place.leave();
-      place.leave();
+      end();
+      end();
     };
-    await Promise.all(Array.from({ length: 50 }, (_, index) => work(queue.join({ group: String(index % 7) }))));
+    await Promise.all(Array.from({ length: 50 }, (_, index) => work(String(index % 7))));
     expect({ working, most }).toEqual({ working: 0, most: 3 });
   });
 
   it("loses no turn of one who leaves just when it comes, or before", async () => {
     const queue = new FairQueue(1);
-    const leaving = new AbortController();
-    const [first, left, gone, last] = ["a", "a", "b", "a"].map((group) => queue.join({ group }));
-    const rejected = expect(left?.turn(leaving.signal)).rejects.toMatchObject({ code: "aborted" });
-    gone?.leave();
+    const [leaving, gone] = [new AbortController(), new AbortController()];
+    const endFirst = await queue.enter({ group: "a" }, forEver);
+    const left = queue.enter({ group: "a" }, leaving.signal);
+    const before = queue.enter({ group: "b" }, gone.signal);
+    const last = queue.enter({ group: "a" }, forEver);
+    gone.abort();
+    await expect(before).rejects.toMatchObject({ code: "aborted" });
     leaving.abort();
-    first?.leave();
-    await rejected;
-    await last?.turn(forEver);
-    last?.leave();
-    expect(queue.join({ group: "a" }).ahead).toBe(0);
+    endFirst();
+    await expect(left).rejects.toMatchObject({ code: "aborted" });
+    (await last)();
+    expect(queue.countAhead({ group: "a" })).toBe(0);
   });
 });

@@ -152,15 +152,15 @@ export class BuildService {
   }
 
   private async takeTurn<T>(flight: Flight, org: OrgStore, { log }: RunningBuild, work: () => Promise<T>): Promise<T> {
-    const place = this.parts.queue.join({ group: org.orgId });
+    const waiter = { group: org.orgId };
+    const ahead = this.parts.queue.countAhead(waiter);
+    const message = `waiting for ${ahead} ${ahead === 1 ? "build" : "builds"} before this one`;
+    if (ahead > 0) log.append({ step: 0, type: "queue", message });
+    const endTurn = await this.parts.queue.enter(waiter, flight.controller.signal);
     try {
-      const { ahead } = place;
-      const message = `waiting for ${ahead} ${ahead === 1 ? "build" : "builds"} before this one`;
-      if (ahead > 0) log.append({ step: 0, type: "queue", message });
-      await place.turn(flight.controller.signal);
       return await work();
     } finally {
-      place.leave();
+      endTurn();
     }
   }
 

@@ -8,16 +8,6 @@ export interface Waiter {
   readonly background?: boolean;
 }
 
-/** A place in a queue. */
-export interface Place {
-  /** How many turns are over before this one comes, as it looked when the place was taken; 0 is no wait. */
-  readonly ahead: number;
-  /** Waits for the turn. @throws aborted, and the place is left */
-  turn(signal: AbortSignal): Promise<void>;
-  /** Ends the turn, or the wait for it; again is fine. Who joins must leave. */
-  leave(): void;
-}
-
 interface Entry extends Waiter {
   readonly start: () => void;
 }
@@ -34,30 +24,37 @@ export class FairQueue {
 
   constructor(private readonly atOnce: number) {}
 
-  /** Takes a place; call its `turn`, and `leave` in any case. */
-  join(waiter: Waiter): Place {
+  /** How many turns are over before that of one who enters now has come; 0 is no wait. */
+  countAhead(waiter: Waiter): number {
+    return this.running < this.atOnce ? 0 : this.running + this.countBefore(waiter);
+  }
+
+  /**
+   * Waits for a turn; call the answer when it is over, again is fine. Nothing else should be waited for in a turn but the
+   * work itself, or those who dawdle hold up all others.
+   *
+   * @throws aborted, and the turn is the next one's
+   */
+  async enter(waiter: Waiter, signal: AbortSignal): Promise<() => void> {
     let start = () => {};
     const turn = new Promise<void>((resolve) => {
       start = resolve;
     });
     const entry: Entry = { ...waiter, start };
-    const ahead = this.running < this.atOnce ? 0 : this.running + this.countBefore(waiter);
-    if (ahead === 0) this.begin(entry);
+    if (this.running < this.atOnce) this.begin(entry);
     else this.line(entry);
     let left = false;
     const leave = () => {
       if (!left && !this.remove(entry)) this.passOn();
       left = true;
     };
-    const wait = async (signal: AbortSignal) => {
-      try {
-        await abortable(turn, signal);
-      } catch (error) {
-        leave();
-        throw error;
-      }
-    };
-    return { ahead, turn: wait, leave };
+    try {
+      await abortable(turn, signal);
+      return leave;
+    } catch (error) {
+      leave();
+      throw error;
+    }
   }
 
   private begin({ start }: Entry): void {

@@ -107,17 +107,17 @@ export class SandboxCreation {
     origin: Origin,
     signal: AbortSignal,
   ): Progress<SandboxRow> {
-    const place = this.parts.starts.join({ group: org.orgId });
+    const waiter = { group: org.orgId };
+    const ahead = this.parts.starts.countAhead(waiter);
+    const queued = `waiting for ${ahead} ${ahead === 1 ? "start" : "starts"} before this one`;
+    if (ahead > 0) yield { step: 0, type: "queue", message: queued };
+    yield { step: 0, type: "create", message: "starting the sandbox" };
+    // Nothing is told from here on: who reads slowly must not hold a turn.
+    const endTurn = await this.parts.starts.enter(waiter, signal);
     try {
-      const { ahead } = place;
-      const queued = `waiting for ${ahead} ${ahead === 1 ? "start" : "starts"} before this one`;
-      if (ahead > 0) yield { step: 0, type: "queue", message: queued };
-      yield { step: 0, type: "create", message: "starting the sandbox" };
-      // Nothing is told from here on: who reads slowly must not hold a turn.
-      await place.turn(signal);
       return await this.start(org, wish, origin, signal);
     } finally {
-      place.leave();
+      endTurn();
     }
   }
 

@@ -129,9 +129,8 @@ export class WarmPools {
 
   private async add(pool: Pool, checkpointId: string): Promise<void> {
     const { engine, gate, starts } = this.parts;
-    const place = starts.join({ group: pool.org.orgId, background: true });
+    const endTurn = await starts.enter({ group: pool.org.orgId, background: true }, this.closing.signal);
     try {
-      await place.turn(this.closing.signal);
       const leaveGate = await gate.enter();
       try {
         const checkpoint = await pool.org.getCheckpoint(checkpointId);
@@ -144,7 +143,7 @@ export class WarmPools {
         leaveGate();
       }
     } finally {
-      place.leave();
+      endTurn();
     }
   }
 
