@@ -27,10 +27,7 @@ export function searchDirs(path: string | undefined, cacheDir: string): string[]
 }
 
 const HOST_TOOLS = {
-  mount: "mount",
-  umount: "mount",
   unshare: "util-linux",
-  nsenter: "util-linux",
   flock: "util-linux",
   ip: "iproute2",
   nft: "nftables",
