@@ -88,11 +88,15 @@ export async function settleSleep(deps: SandboxDeps, dir: string, record: Sandbo
   if (record.sleep.waking && (await isRunning(dir)) && (await readContainer(dir))?.runtime === deps.runtime.kind) {
     return wakeUp(deps, dir, record);
   }
-  const { memory: _, ...forgetful } = record.sleep;
-  const lost = { ...forgetful, kind: "disk_only", memoryBytes: 0, waking: false } as const;
-  const sleep: Sleep = record.sleep.waking && record.sleep.memory !== undefined ? lost : record.sleep;
-  const settled = sleep === record.sleep && sleep.settled ? sleep : await settle(deps, dir, { ...record, sleep });
-  if (record.moving !== undefined) await finishMove(deps, dir, { ...record, sleep: settled }, record.moving);
+  const { settled, waking } = record.sleep;
+  const sleep = waking ? asleepAgain(record.sleep) : record.sleep;
+  const rested = settled && !waking ? sleep : await settle(deps, dir, { ...record, sleep });
+  if (record.moving !== undefined) await finishMove(deps, dir, { ...record, sleep: rested }, record.moving);
+}
+
+/** After an attempt to wake it that nobody saw the end of. */
+function asleepAgain({ memory: _, ...sleep }: Sleep): Sleep {
+  return { ...sleep, kind: "disk_only", memoryBytes: 0, waking: false };
 }
 
 /** Writes down that it runs again. Its memory image belongs to nobody then. */
