@@ -100,6 +100,35 @@ export function hostLaws(local: LocalUnderTest, registry: () => RegistryFixture)
       id = await bench.sandbox();
     });
 
+    test("a deep image is flattened behind its first sandbox; what stands for its layers stays as long as they do", async () => {
+      // Steps of no commands start no container, which would have the stack flattened already.
+      const empty = Array.from({ length: 70 }, () => run());
+      const checkpoint = await bench.build([run("echo deep > /deep"), ...empty]);
+      const mounted = (sandbox: string) => {
+        const line = readFileSync("/proc/mounts", "utf8")
+          .split("\n")
+          .find((mount) => mount.includes(`/merged/${sandbox} `));
+        return line?.match(/lowerdir\+|(?<=lowerdir=\S*):/g)?.length;
+      };
+      const stored = () => readdirSync(join(local.home, "layers")).length;
+      const before = stored();
+      const first = await bench.sandbox(checkpoint);
+      expect(mounted(first)).toBe(72);
+      for (let tries = 0; tries < 100 && stored() < before + 2; tries++)
+        await new Promise((done) => setTimeout(done, 50));
+      const second = await bench.sandbox(checkpoint);
+      expect(mounted(second)).toBe(10);
+      expect(await bench.sh(second, "cat /deep")).toMatchObject({ stdout: "deep\n" });
+      await bench.engine.destroySandbox(first);
+      await bench.engine.collect([checkpoint]);
+      expect(stored()).toBe(72 + 2);
+      await bench.engine.collect([]);
+      expect(await bench.sh(second, "cat /deep")).toMatchObject({ stdout: "deep\n" });
+      await bench.engine.destroySandbox(second);
+      await bench.engine.collect([]);
+      expect(stored()).toBe(1);
+    });
+
     test("a start that fails leaves nothing, and says why", async () => {
       // The running engine beside it may just be making its next network.
       const lasting = () => local.holdings().filter((line) => !/^(slot|link) /.test(line));
