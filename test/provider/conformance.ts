@@ -222,35 +222,28 @@ export function describeConformance(host: string, { start, urn, inputs }: Provid
       expect(failures).toEqual(["checkpoint", "network"]);
     });
 
-    it("ends a running build when the engine cancels, with a process of its own", async () => {
+    /** A process of its own, and what becomes of its build, which never ends by itself. */
+    async function whileBuilding(name: string, end: (provider: ProviderProcess, creation: Promise<string>) => unknown) {
       const provider = await start("snapshot", stage.env);
       try {
-        const facts = { urn: urn("snapshot", "cancelled") };
-        const image = Image.base().runCommands("wait for ever").toJSON();
+        const facts = { urn: urn("snapshot", name) };
+        const image = Image.base().runCommands("wait for ever", name).toJSON();
         const { inputs: checked } = await provider.check({}, inputs(facts.urn, image), facts);
         const creation = provider.create(checked, facts).then(() => "created", String);
         await until("the build runs", () => stage.server.engine.building === 1);
+        await end(provider, creation);
+        await until("the build is over", () => stage.server.engine.building === 0);
+      } finally {
+        provider.close();
+      }
+    }
+
+    it("ends a running build when the engine cancels", () =>
+      whileBuilding("cancelled", async (provider, creation) => {
         await provider.cancel();
         expect(await creation).toMatch(/aborted|cancelled|given up/);
-        await until("the build is over", () => stage.server.engine.building === 0);
-      } finally {
-        provider.close();
-      }
-    });
+      }));
 
-    it("ends with its engine, and so do its builds", async () => {
-      const provider = await start("snapshot", stage.env);
-      try {
-        const facts = { urn: urn("snapshot", "orphan") };
-        const image = Image.base().runCommands("wait in vain").toJSON();
-        const { inputs: checked } = await provider.check({}, inputs(facts.urn, image), facts);
-        provider.create(checked, facts).catch(() => undefined);
-        await until("the build runs", () => stage.server.engine.building === 1);
-        await provider.abandon();
-        await until("the build is over", () => stage.server.engine.building === 0);
-      } finally {
-        provider.close();
-      }
-    });
+    it("ends with its engine, and so do its builds", () => whileBuilding("orphan", (provider) => provider.abandon()));
   });
 }
