@@ -266,6 +266,19 @@ describe("a fork", () => {
     expect(server.engine.sandboxes.size).toBe(3);
   });
 
+  it("keeps what it took from a collection that waits meanwhile", async () => {
+    const id = await create();
+    await write(id, "/a", "abc");
+    server.engine.holds.checkpoint = "gate";
+    const results = fork(id, { count: 2 });
+    await until("taking", () => server.engine.transitions.length === 1);
+    const collected = post("/gc");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    server.engine.release("gate");
+    for (const result of await results) expect(result).toHaveProperty("sandbox");
+    expect((await collected).status).toBe(200);
+  });
+
   it("that its asker did not wait for leaves none", async () => {
     const id = await create();
     server.engine.holdCreates = "gate";

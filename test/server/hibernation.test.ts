@@ -170,6 +170,19 @@ describe("changes of one sandbox", () => {
     expect(server.engine.sandboxes.size).toBe(0);
   });
 
+  it("do not send one to sleep that was used after its deadline and before its turn", async () => {
+    const id = await create({ timeout: 1 });
+    server.engine.holds.checkpoint = "gate";
+    await post(`/${id}/checkpoints`, { name: "a" });
+    await new Promise((resolve) => setTimeout(resolve, 1200));
+    const used = run(id);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    server.engine.release("gate");
+    expect((await used).status).toBe(200);
+    expect(server.engine.transitions).toEqual([`checkpoint ${id}`]);
+    await until("asleep", async () => (await get(id)).status === "hibernated");
+  });
+
   it("do not hold up another sandbox", async () => {
     const [id, other] = [await create(), await create()];
     server.engine.holds.checkpoint = "gate";

@@ -100,13 +100,15 @@ describe("a warm pool", () => {
     const asked = Array.from({ length: 8 }, () => create({ memoryMB: 512 }));
     await until("four start", () => waiting().length === 6);
     await call("PATCH", "/snapshots/tools", { warmPool: 3 });
-    const all = Promise.all(asked);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    asked.push(...Array.from({ length: 8 }, () => create({ memoryMB: 512 })));
+    await new Promise((resolve) => setTimeout(resolve, 50));
     server.engine.release("gate");
-    await all;
-    await full(11);
+    await Promise.all(asked);
+    await full(19);
     const memory = [...server.engine.sandboxes.values()].map(({ spec }) => spec.memoryMB);
     // In the order of starting: the one that is warm is the last.
-    expect(memory).toEqual([4096, 4096, ...Array(8).fill(512), 4096]);
+    expect(memory).toEqual([4096, 4096, ...Array(16).fill(512), 4096]);
   });
 
   it("that cannot be filled is no create's error, and is tried again", async () => {
