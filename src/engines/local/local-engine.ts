@@ -111,6 +111,7 @@ export function createLocalEngine(options: LocalEngineOptions): Engine {
       if (!engine) return;
       engine.deps.agents.close();
       await engine.deps.stacks.close();
+      await engine.sandboxes.close();
       await leaveHost(engine.deps);
     },
   };

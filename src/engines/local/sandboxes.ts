@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { readdir, rename, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { OpenComputerError } from "../../errors";
@@ -25,6 +25,8 @@ import { endContainer, isRunning, readContainer, startContainer } from "./contai
 import { execInContainer } from "./container-exec";
 import { assertPlainId } from "./home";
 import { makeUpper } from "./layer-store";
+import { machineId } from "./machine-id";
+import { createRemovals } from "./removals";
 
 const SANDBOX_PIDS = 512;
 
@@ -45,6 +47,8 @@ export interface Sandboxes {
   reconcile(known: ReadonlySet<string>): Promise<void>;
   /** What sandboxes stand on: keys of layers and of memory images, network slots. */
   inUse(): Promise<SandboxHoldings>;
+  /** Waits until nothing of the destroyed is left; the others stay. */
+  close(): Promise<void>;
 }
 
 export interface SandboxHoldings {
@@ -57,16 +61,17 @@ export interface SandboxHoldings {
 export function createSandboxes(deps: SandboxDeps): Sandboxes {
   const dirOf = (id: string) => join(deps.home.sandboxes, assertPlainId(id));
   const transitions = new Transitions();
+  const removals = createRemovals();
   const burials = new Map<string, Promise<string>>();
   // Whoever comes while one is at it waits for that one.
   const destroy = async (dir: string) => {
     const burial = burials.get(dir) ?? transitions.end(dir, () => bury(deps, dir)).finally(() => burials.delete(dir));
     burials.set(dir, burial);
-    await rm(await burial, { recursive: true, force: true });
+    await removals.remove(await burial);
   };
-  const makeOrDestroy = async (dir: string, make: () => Promise<void>) => {
+  const makeOrDestroy = async <T>(dir: string, make: () => Promise<T>): Promise<T> => {
     try {
-      await make();
+      return await make();
     } catch (error) {
       await destroy(dir);
       throw error;
@@ -94,7 +99,8 @@ export function createSandboxes(deps: SandboxDeps): Sandboxes {
     },
     async restore(spec, signal) {
       const dir = dirOf(spec.id);
-      await makeOrDestroy(dir, () => transitions.run(dir, signal, (either) => restoreSandbox(deps, dir, spec, either)));
+      const restore = (either: AbortSignal) => restoreSandbox(deps, dir, spec, either);
+      await removals.remove(await makeOrDestroy(dir, () => transitions.run(dir, signal, restore)));
     },
     async hibernate(id, signal) {
       const dir = dirOf(id);
@@ -111,6 +117,7 @@ export function createSandboxes(deps: SandboxDeps): Sandboxes {
       }
     },
     inUse: async () => holdings(await all()),
+    close: () => removals.close(),
   };
 }
 
@@ -168,15 +175,11 @@ async function startUp(
   });
 }
 
-/** 32 hex digits, always the same for a sandbox, and another for every other. */
-function machineId(id: string): string {
-  return createHash("sha256").update(`machine-id ${id}`).digest("hex").slice(0, 32);
-}
-
-async function restoreSandbox(deps: SandboxDeps, dir: string, spec: SandboxSpec, signal: AbortSignal): Promise<void> {
+/** Returns where what it was lies. */
+async function restoreSandbox(deps: SandboxDeps, dir: string, spec: SandboxSpec, signal: AbortSignal): Promise<string> {
   const grave = await bury(deps, dir);
   await createSandbox(deps, dir, spec, signal);
-  await rm(grave, { recursive: true, force: true });
+  return grave;
 }
 
 async function wakeSandbox(deps: SandboxDeps, dir: string, spec: SandboxSpec, signal: AbortSignal): Promise<void> {
