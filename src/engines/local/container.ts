@@ -1,10 +1,11 @@
-import { mkdir, rm, rmdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, rmdir, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { z } from "zod";
 import { OpenComputerError } from "../../errors";
 import type { NetworkPolicy } from "../engine";
 import type { Agents } from "./agents";
 import { cgroupsPath, removeCgroups } from "./cgroup";
+import { restoredSpec } from "./checkpoints/restored-spec";
 import type { Stacks } from "./flatten";
 import type { Hand } from "./hand";
 import type { LocalHome } from "./home";
@@ -99,7 +100,7 @@ export async function startContainer(
       openFiles: deps.openFiles,
       ignoreSync: request.ignoreSync ?? false,
     });
-    await writeFile(join(dir, "config.json"), JSON.stringify(spec));
+    await writeFile(join(dir, "config.json"), JSON.stringify(await configOf(request, spec)));
     signal.throwIfAborted();
     const pid = await boot(deps, request);
     const start = await processStart(pid);
@@ -115,6 +116,14 @@ export async function startContainer(
     network.release();
     unpin();
   }
+}
+
+/** A memory image has the configuration of the container that it was taken of. */
+async function configOf(request: ContainerRequest, spec: object): Promise<object> {
+  if (!request.memory) return spec;
+  const saved = JSON.parse(await readFile(join(request.memory, "config.json"), "utf8"));
+  const own = etcBinds(request).map(({ destination }) => destination);
+  return restoredSpec(saved, spec, own);
 }
 
 async function boot({ runtime, agents }: ContainerDeps, { dir, memory }: ContainerRequest): Promise<number> {

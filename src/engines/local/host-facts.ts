@@ -1,4 +1,5 @@
-import { access, chmod, copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { access, chmod, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { BindMount } from "./oci-spec";
 
@@ -60,7 +61,8 @@ const CA_BUNDLES = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca
 const PUBLIC_RESOLVERS = "nameserver 1.1.1.1\nnameserver 8.8.8.8\n";
 
 /** Gathers the facts and fills the shared directory; called at each start of the engine. */
-export async function gatherHostFacts(input: HostFactsInput): Promise<HostKnowledge> {
+export async function gatherHostFacts(given: HostFactsInput): Promise<HostKnowledge> {
+  const input = { ...given, shared: join(given.shared, await placeOf(given.agent)) };
   await mkdir(join(input.shared, basename(DOWNLOADS_INSIDE)), { recursive: true, mode: 0o755 });
   await mkdir(input.stepFiles, { recursive: true, mode: 0o700 });
   await replaceFile(input.agent, join(input.shared, AGENT), 0o755);
@@ -71,6 +73,14 @@ export async function gatherHostFacts(input: HostFactsInput): Promise<HostKnowle
     init: [AGENT_INSIDE, "init"],
   };
   return { forSteps, forSandboxes: await withoutSecrets(forSteps, input) };
+}
+
+/** One directory for each agent: what runs, or goes on from memory, keeps the one that it runs. */
+async function placeOf(agent: string): Promise<string> {
+  return createHash("sha256")
+    .update(await readFile(agent))
+    .digest("hex")
+    .slice(0, 16);
 }
 
 async function withoutSecrets(facts: HostFacts, { hostEnv, stepFiles }: HostFactsInput): Promise<HostFacts> {
@@ -147,9 +157,14 @@ async function isThere(path: string): Promise<boolean> {
   );
 }
 
-/** By rename: containers that run keep the file they have. */
+/**
+ * By rename: containers that run keep the file they have. The same file stays where it is: gVisor saves nobody's memory
+ * who has a file open that was replaced.
+ */
 async function replaceFile(source: string, target: string, mode: number): Promise<void> {
-  await copyFile(source, `${target}.new`);
+  const [wanted, there] = await Promise.all([readFile(source), readFile(target).catch(() => null)]);
+  if (there?.equals(wanted)) return;
+  await writeFile(`${target}.new`, wanted);
   await chmod(`${target}.new`, mode);
   await rename(`${target}.new`, target);
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -13,7 +13,7 @@ test.each([
   expect(reachableResolvers(host)).toBe(inside);
 });
 
-describe("secrets of the host", () => {
+describe("facts of the host", () => {
   let dir: string;
   beforeEach(() => {
     dir = mkdtempSync(join(tmpdir(), "oc-facts-"));
@@ -41,6 +41,21 @@ describe("secrets of the host", () => {
     const { forSteps, forSandboxes } = await gather({ [name]: value });
     expect(forSteps.env[name]).toBe(value);
     expect(Object.values(forSandboxes.env).includes(value)).toBe(!isSecret);
+  });
+
+  test("the agent that containers run is never replaced: another is put beside it", async () => {
+    const agents = () =>
+      readdirSync(join(dir, "shared"), { recursive: true, withFileTypes: true })
+        .filter(({ name }) => name.includes("agent"))
+        .map(({ parentPath, name }) => statSync(join(parentPath, name)).ino);
+    await gather({});
+    const first = agents();
+    await gather({});
+    expect(agents()).toEqual(first);
+    writeFileSync(join(dir, "agent"), "a later one");
+    await gather({});
+    expect(agents()).toEqual(expect.arrayContaining(first));
+    expect(agents()).toHaveLength(2);
   });
 
   test.each([

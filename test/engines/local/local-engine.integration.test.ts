@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe } from "vitest";
 import { type Outside, startOutside } from "../../fixtures/outside";
 import { type RegistryFixture, startRegistryFixture } from "../../fixtures/registry";
 import { engineSuite } from "../engine-suite";
+import { crashLaws } from "./crash-laws";
 import { downloadLaws } from "./download-laws";
 import { hostLaws } from "./host-laws";
 import { LocalUnderTest, toEngineUnderTest } from "./local-under-test";
@@ -26,5 +27,6 @@ describe.each(["runc", "runsc"] as const)("local engine on %s", (runtime) => {
   afterAll(() => local.dispose());
   engineSuite("suite", toEngineUnderTest(local));
   hostLaws(local, () => registry);
+  crashLaws(local);
   downloadLaws(local);
 });

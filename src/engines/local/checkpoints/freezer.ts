@@ -1,4 +1,4 @@
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { OpenComputerError } from "../../../errors";
@@ -22,7 +22,7 @@ export async function whileFrozen<T>(deps: ContainerDeps, dir: string, work: () 
 }
 
 /**
- * Like {@link whileFrozen}, after its memory was written into the directory `image` and all that gVisor held back of its
+ * Like {@link whileFrozen}, after its memory was written into the directory `image`, beside its configuration, and all that gVisor held back of its
  * writes into its files: what `work` finds there is of the same moment. runsc only.
  */
 export async function whileSaved<T>(
@@ -36,6 +36,7 @@ export async function whileSaved<T>(
   return deps.agents.hold(id, () =>
     whileFrozen(deps, dir, async () => {
       await deps.runtime.saveMemory(id, image, signal);
+      await copyFile(join(dir, "config.json"), join(image, "config.json"));
       return work();
     }),
   );
