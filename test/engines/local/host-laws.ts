@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { BuildEvent } from "../../../src/engines/engine";
 import type { RegistryFixture } from "../../fixtures/registry";
 import { Bench, run } from "../suite/engine-under-test";
-import { type LocalUnderTest, toEngineUnderTest } from "./local-under-test";
+import { type LocalUnderTest, readOrEmpty, toEngineUnderTest } from "./local-under-test";
 
 /** What only the host can see of this engine. */
 export function hostLaws(local: LocalUnderTest, registry: () => RegistryFixture): void {
@@ -127,6 +127,20 @@ export function hostLaws(local: LocalUnderTest, registry: () => RegistryFixture)
       await bench.engine.destroySandbox(second);
       await bench.engine.collect([]);
       expect(stored()).toBe(1);
+    });
+
+    test("a hand that was killed is replaced; what ran runs on", async () => {
+      const isHand = (pid: string) => {
+        const [, name, parent] = /^\d+ \((.*)\) \S (\d+)/.exec(readOrEmpty(`/proc/${pid}/stat`)) ?? [];
+        return name === "opencomputer-ha" && parent === String(process.pid);
+      };
+      const hands = readdirSync("/proc").filter((name) => /^\d+$/.test(name) && isHand(name));
+      expect(hands).toHaveLength(1);
+      for (const hand of hands) process.kill(Number(hand), "SIGKILL");
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      const other = await bench.sandbox();
+      for (const one of [id, other]) expect(await bench.sh(one, "echo alive")).toMatchObject({ stdout: "alive\n" });
+      await bench.engine.destroySandbox(other);
     });
 
     test("a start that fails leaves nothing, and says why", async () => {

@@ -98,7 +98,7 @@ export function toEngineUnderTest(local: LocalUnderTest): EngineUnderTest {
   };
 }
 
-function readOrEmpty(file: string): string {
+export function readOrEmpty(file: string): string {
   try {
     return readFileSync(file, "utf8");
   } catch {
