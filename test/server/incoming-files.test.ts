@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough, Readable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { digestOf } from "../../src/image/hash";
 import { IncomingFiles } from "../../src/server/services/incoming-files";
@@ -25,11 +26,14 @@ const receive = (content: Readable, offset = 0, orgId = "a") =>
     kept.push(await readFile(path));
     await rm(path);
   });
-/** The first bytes of the file, and then the line is dead. */
+/** The first bytes of the file, and then, well after they were read, the line is dead. */
 function cutAt(sizeBytes: number): Readable {
-  const content = new PassThrough({ highWaterMark: 8 * MIB });
-  content.write(bytes.subarray(0, sizeBytes), () => setTimeout(() => content.destroy(new Error("cut")), 50));
-  return content;
+  async function* content() {
+    yield bytes.subarray(0, sizeBytes);
+    await sleep(200);
+    throw new Error("cut");
+  }
+  return Readable.from(content(), { highWaterMark: 1 });
 }
 const arrived = async (orgId = "a") => (await files.arrived(orgId, [digest]))[digest];
 
