@@ -5,7 +5,7 @@ import { OpenComputerError } from "../../../errors";
 import type { CheckpointKind, TakenCheckpoint } from "../../engine";
 import { runCommand } from "../command";
 import { isRunning } from "../container";
-import { syncDir } from "../durable";
+import { diskUsage, syncDir, syncFileSystem } from "../durable";
 import { makeUpper } from "../layer-store";
 import { whileFrozen, whileSaved } from "./freezer";
 import type { SandboxDeps } from "./sandbox-deps";
@@ -57,13 +57,14 @@ async function ofRunning(
     if (image !== null) await whileSaved(deps, dir, image, signal, keepFiles);
     else await whileFrozen(deps, dir, keepFiles);
     signal.throwIfAborted();
+    // Once for both: what is on disk already, is synced in no time.
+    const [filesBytes] = await Promise.all([diskUsage(join(copy, "fs")), syncFileSystem(copy)]);
     const key = newKey();
-    await layers.commit(copy, key);
-    const taken = await layers.sizeOf(key);
-    if (kind === "disk_only" || image === null) return toTaken(record, [...record.layers, key], taken);
+    await layers.adopt(copy, key, filesBytes);
+    if (kind === "disk_only" || image === null) return toTaken(record, [...record.layers, key], filesBytes);
     const memory = newKey();
     const held = await memories.commit(image, memory, key);
-    return toTaken(record, [...record.layers, key], taken + held, memory);
+    return toTaken(record, [...record.layers, key], filesBytes + held, memory);
   } catch (error) {
     throw signal.aborted ? new OpenComputerError("aborted", "stopped while a checkpoint was taken") : error;
   } finally {
