@@ -25,7 +25,11 @@ export function createAgentInput(source: Readable, sink: InputSink): AgentInput 
     source.off("readable", advance).off("end", advance).off("close", advance);
   };
   const next = () => {
-    if (rest.length === 0) rest = toBuffer(source.read());
+    // An empty chunk is not the end of what is there.
+    for (let chunk: unknown; rest.length === 0; rest = toBuffer(chunk)) {
+      chunk = source.read();
+      if (chunk === null) break;
+    }
     return rest.subarray(0, Math.min(credit, FRAME_DATA_BYTES));
   };
   const advance = () => {
@@ -61,6 +65,5 @@ function ignore(): void {}
 
 /** What callers hand in may be text, or chunks of a stream in object mode. */
 function toBuffer(chunk: unknown): Buffer {
-  if (chunk === null || chunk === undefined) return Buffer.alloc(0);
   return typeof chunk === "string" ? Buffer.from(chunk) : Buffer.from(chunk as Uint8Array);
 }
