@@ -71,9 +71,8 @@ export interface Engine {
 
   /**
    * Starts a command. The promise resolves when it runs; {@link Execution.result} when it is over. What it leaves running
-   * in the background holds nobody up and runs on; what that prints later is read to nowhere, slowly where it is much,
-   * and only until this engine stops: after that a line that it prints ends it (SIGPIPE). A server that is to outlive
-   * this one belongs on a file: `server >log 2>&1 &`.
+   * in the background holds nobody up and runs on; what that prints later is read to nowhere, slowly where it is much.
+   * When this engine stops, commands that still run count as killed for their callers, and run on inside in the same way.
    */
   exec(id: string, spec: ExecSpec): Promise<Execution>;
 

@@ -21,8 +21,6 @@ export interface LocalHome {
   readonly stepFiles: string;
   /** Mount points of merged file systems, in a place that root-inside can traverse to. */
   readonly merged: string;
-  /** Process descriptions and pid files of running commands. */
-  readonly execs: string;
   /** Where the programs that the engine starts reach it. */
   readonly handSocket: string;
   /** The runtimes' own state, one directory a runtime. */
@@ -45,7 +43,6 @@ export function localHome(root: string): LocalHome {
     shared: join(root, "shared"),
     stepFiles: join(root, "step-files"),
     merged: join(run, "merged"),
-    execs: join(run, "exec"),
     handSocket: join(run, "hand.sock"),
     runtimes: join(run, "runtime"),
   };
@@ -56,7 +53,7 @@ export async function makeHome(home: LocalHome): Promise<void> {
   await mkdir(home.merged, { recursive: true });
   // Root-inside has to pass through these, whatever our umask is.
   for (const dir of [RUN_ROOT, dirname(home.merged), home.merged]) await chmod(dir, 0o711);
-  for (const dir of [home.layers, home.active, home.sandboxes, home.memory, home.execs, home.runtimes]) {
+  for (const dir of [home.layers, home.active, home.sandboxes, home.memory, home.runtimes]) {
     await mkdir(dir, { recursive: true, mode: 0o700 });
   }
   await mkdir(home.shared, { recursive: true, mode: 0o755 });

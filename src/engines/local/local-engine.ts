@@ -186,7 +186,6 @@ async function reconcile(deps: ContainerDeps, sandboxes: Sandboxes, known: Reado
   const adopted = new Set(await readdir(home.sandboxes));
   const strays = [...(await runtime.list()), ...(await readdir(home.merged))].filter((id) => !adopted.has(id));
   for (const id of strays) await endContainer(deps, join(home.active, id));
-  for (const file of await readdir(home.execs)) await rm(join(home.execs, file), { force: true });
   await deps.networks.reclaim((await sandboxes.inUse()).slots);
 }
 
@@ -198,7 +197,7 @@ async function leaveHost({ home, hand, networks }: Pick<ContainerDeps, "home" | 
 }
 
 async function leaveRun(home: LocalHome, hand: Hand): Promise<void> {
-  const run = dirname(home.execs);
+  const run = dirname(home.merged);
   // runsc pins an empty network namespace in its state.
   await unmountBelow(hand, run);
   await removeCgroupRoot();
