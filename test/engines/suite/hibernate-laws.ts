@@ -45,6 +45,7 @@ export function hibernateLaws(under: EngineUnderTest): void {
       const id = await sandbox();
       await bench.sh(id, "sleep 4750 >/dev/null 2>&1 &");
       const { kind } = await hibernate(id);
+      await bench.engine.collect([]);
       await wake(id);
       expect((await bench.sh(id, "pgrep -fc '[s]leep 4750'")).stdout).toBe(kind === "full" ? "1\n" : "0\n");
     });
