@@ -29,7 +29,9 @@ await runProgram(async () => {
  * @returns {Promise<readonly string[]>} Folders of programs.
  */
 async function provideFor(name) {
-  const { BENCHMARKS } = /** @type {typeof import("../bench/benchmarks.js")} */ (createRequire(import.meta.url)(REGISTER));
+  const { BENCHMARKS } = /** @type {typeof import("../bench/benchmarks.js")} */ (
+    createRequire(import.meta.url)(REGISTER)
+  );
   const benchmark = BENCHMARKS.find((one) => one.name === name);
   if (!benchmark) return [];
   await provide("test");

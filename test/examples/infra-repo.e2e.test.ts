@@ -103,7 +103,12 @@ describe("policies", () => {
     const run = await stack.pulumi("up", "--yes", "--stack", "dev", ...withPolicies);
     stack.file("index.ts", program);
     expect(run.exitCode, run.output).not.toBe(0);
-    for (const message of ["envs.AGENT_TOKEN is not secret", "the image sets API_KEY", "httpx; write", "never sleeps"]) {
+    for (const message of [
+      "envs.AGENT_TOKEN is not secret",
+      "the image sets API_KEY",
+      "httpx; write",
+      "never sleeps",
+    ]) {
       expect(run.output).toContain(message);
     }
   });
