@@ -2,6 +2,9 @@ import type { BuildLogEvent } from "../src/api/records";
 import { percentile } from "./statistics";
 import { describeMs } from "./target";
 
+/** What takes less is not worth a word. */
+const SHORTEST_MS = 1;
+
 /** One stretch of a build: what comes before the steps, a step, or what comes after them. */
 interface Stretch {
   readonly name: string;
@@ -51,5 +54,6 @@ export function describeBuilds(clocks: readonly BuildClock[]): string {
       times.map((one) => one.get(name) ?? 0),
       0.5,
     );
-  return names.map((name) => `${name} ${describeMs(median(name))}`).join(", ");
+  const long = names.filter((name) => median(name) >= SHORTEST_MS);
+  return long.map((name) => `${name} ${describeMs(median(name))}`).join(", ");
 }
