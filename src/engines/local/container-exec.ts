@@ -1,13 +1,17 @@
 import { basename, posix } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { OpenComputerError } from "../../errors";
 import type { ExecSpec, Execution } from "../engine";
-import type { AgentCommand, AgentStart } from "./agent-command";
+import type { AgentCommand, AgentExit, AgentStart } from "./agent-command";
 import type { AgentConnection } from "./agent-connection";
 import { commandLine, homeOf } from "./command-line";
 import { type ContainerDeps, isRunning } from "./container";
 import { supervise } from "./exec-supervision";
 
 const START_TIMEOUT_MS = 30_000;
+const LOOK_MS = 200;
+/** A container that ends closes its connection a moment before it is gone. */
+const LAST_MOMENT_MS = 1_000;
 
 /**
  * Starts a command in the container of `dir`; see {@link ExecSpec}.
@@ -20,15 +24,33 @@ export async function execInContainer(deps: ContainerDeps, dir: string, spec: Ex
     throw (await isRunning(dir)) ? error : gone(dir);
   });
   const command = connection.start(commandLine(spec, deps.facts.env), spec.stdin);
-  const started = await withLimit(command, connection);
+  const started = await withLimit(command, connection, dir);
   if (started.kind !== "started") throw await startError(started, dir, spec);
-  return supervise(command, spec);
+  return supervise({ ...command, exited: settled(command.exited, dir) }, spec);
 }
 
-/** An agent that says nothing has been stopped by somebody inside: without its connection, the next command gets another. */
-async function withLimit({ started }: AgentCommand, connection: AgentConnection): Promise<AgentStart> {
-  const timer = setTimeout(() => connection.close(), START_TIMEOUT_MS);
-  return started.finally(() => clearTimeout(timer));
+/**
+ * An agent that says nothing has been stopped by somebody inside: without its connection, the next command gets another.
+ * Where the container has ended meanwhile there is none, and a pipe does not tell so to whoever comes after that.
+ */
+async function withLimit({ started }: AgentCommand, connection: AgentConnection, dir: string): Promise<AgentStart> {
+  const giveUp = setTimeout(() => connection.close(), START_TIMEOUT_MS);
+  const look = setInterval(async () => {
+    if (!(await isRunning(dir))) connection.close();
+  }, LOOK_MS);
+  return started.finally(() => {
+    clearTimeout(giveUp);
+    clearInterval(look);
+  });
+}
+
+/** Who hears that a command was lost with its container finds that container ended. */
+async function settled(exited: Promise<AgentExit | null>, dir: string): Promise<AgentExit | null> {
+  const exit = await exited;
+  if (exit !== null) return exit;
+  const until = performance.now() + LAST_MOMENT_MS;
+  while (performance.now() < until && (await isRunning(dir))) await sleep(20);
+  return null;
 }
 
 async function startError(start: AgentStart, dir: string, spec: ExecSpec): Promise<OpenComputerError> {
