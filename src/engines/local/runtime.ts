@@ -10,7 +10,7 @@ import {
   socketChannel,
 } from "./agent-channel";
 import type { RuntimeBinary } from "./binaries";
-import { runCommand, tryCommand } from "./command";
+import { runCommand } from "./command";
 import type { Hand, HandAnswer } from "./hand";
 import type { RuntimeKind } from "./oci-spec";
 
@@ -54,6 +54,7 @@ const MAX_MESSAGE = 2_000;
 const START_LIMIT_SECONDS = 60;
 const CONNECT_LIMIT_SECONDS = 30;
 const REMOVE_LIMIT_SECONDS = 30;
+const QUICK_LIMIT_SECONDS = 30;
 const NOWHERE = "/dev/null";
 const SAVE_TIMEOUT_MS = 600_000;
 
@@ -79,10 +80,10 @@ export function createRuntime(binary: RuntimeBinary, stateDir: string, hand: Han
       return connectInside(hand, join(stateDir, `${id}.log`), [path, ...flags, "exec", ...HAND_OVER, id, ...argv]);
     },
     async pause(id) {
-      await runCommand(path, [...flags, "pause", id]);
+      await runQuick(hand, join(stateDir, `${id}.log`), [path, ...flags, "pause", id]);
     },
     async resume(id) {
-      await tryCommand(path, [...flags, "resume", id]);
+      await hand.run([path, ...flags, "resume", id], { log: NOWHERE, limitSeconds: QUICK_LIMIT_SECONDS });
     },
     async saveMemory(id, image, signal) {
       const argv = ["checkpoint", "--leave-running", "--exclude-committed-zero-pages", "--image-path", image, id];
@@ -175,6 +176,18 @@ async function connectInside(hand: Hand, log: string, argv: readonly string[]): 
     if (socket) return socketChannel(socket);
     const why = (await lastWords(log)) || `exit code ${result}`;
     throw new OpenComputerError("internal", `cannot reach the inside of a container: ${why}`);
+  } finally {
+    await rm(log, { force: true });
+  }
+}
+
+/** @throws internal with the runtime's last words */
+async function runQuick(hand: Hand, log: string, argv: readonly string[]): Promise<void> {
+  try {
+    const { result } = await hand.run(argv, { log, limitSeconds: QUICK_LIMIT_SECONDS });
+    if (result === 0) return;
+    const why = (await lastWords(log)) || `exit code ${result}`;
+    throw new OpenComputerError("internal", `${argv.slice(-2).join(" ")} failed: ${why}`);
   } finally {
     await rm(log, { force: true });
   }

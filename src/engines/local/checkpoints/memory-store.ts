@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { chmod, mkdir, readdir, rename, rm } from "node:fs/promises";
+import { chmod, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { runCommand } from "../command";
-import { diskUsage, syncDir, syncFileSystem } from "../durable";
+import { syncDir } from "../durable";
 import type { LocalHome } from "../home";
 import { readRecordFile, writeRecordFile } from "../record-file";
 
@@ -37,6 +37,9 @@ export interface MemoryStore {
   collect(keep: ReadonlySet<string>): Promise<number>;
 }
 
+/** As stat(2) counts them, whatever those of the file system are. */
+const BLOCK_BYTES = 512;
+
 const recordSchema = z.object({
   key: z.string(),
   runtimeVersion: z.string(),
@@ -65,9 +68,9 @@ export function createMemoryStore(home: LocalHome, runtimeVersion: string): Memo
     begin: () => beginImage(home),
     layerOf: async (key) => (await recordOf(key))?.layer ?? null,
     async commit(dir, key, layer) {
-      const sizeBytes = await diskUsage(dir);
+      const sizeBytes = await syncFiles(dir);
       await writeRecordFile(join(dir, "image.json"), { key, runtimeVersion, layer, sizeBytes });
-      await syncFileSystem(home.memory);
+      await syncDir(dir);
       await settle(dir, key);
       return sizeBytes;
     },
@@ -93,6 +96,22 @@ export function createMemoryStore(home: LocalHome, runtimeVersion: string): Memo
       return sizeBytes;
     },
   };
+}
+
+/** Has the files of a directory on disk, and tells what they take there. */
+async function syncFiles(dir: string): Promise<number> {
+  const sizes = await Promise.all((await readdir(dir)).map((name) => syncFile(join(dir, name))));
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
+
+async function syncFile(file: string): Promise<number> {
+  const handle = await open(file, "r");
+  try {
+    await handle.sync();
+    return (await handle.stat()).blocks * BLOCK_BYTES;
+  } finally {
+    await handle.close();
+  }
 }
 
 async function beginImage(home: LocalHome): Promise<string> {

@@ -5,7 +5,7 @@ import { OpenComputerError } from "../../../errors";
 import type { CheckpointKind, TakenCheckpoint } from "../../engine";
 import { runCommand } from "../command";
 import { isRunning } from "../container";
-import { diskUsage, syncDir, syncFileSystem } from "../durable";
+import { syncDir } from "../durable";
 import { makeUpper } from "../layer-store";
 import { whileFrozen, whileSaved } from "./freezer";
 import type { SandboxDeps } from "./sandbox-deps";
@@ -57,20 +57,27 @@ async function ofRunning(
     if (image !== null) await whileSaved(deps, dir, image, signal, keepFiles);
     else await whileFrozen(deps, dir, keepFiles);
     signal.throwIfAborted();
-    // Once for both: what is on disk already, is synced in no time.
-    const [filesBytes] = await Promise.all([diskUsage(join(copy, "fs")), syncFileSystem(copy)]);
-    const key = newKey();
-    await layers.adopt(copy, key, filesBytes);
-    if (kind === "disk_only" || image === null) return toTaken(record, [...record.layers, key], filesBytes);
-    const memory = newKey();
-    const held = await memories.commit(image, memory, key);
-    return toTaken(record, [...record.layers, key], filesBytes + held, memory);
+    const [key, memory] = [newKey(), newKey()];
+    const keepsMemory = image !== null && kind === "full";
+    // What either leaves where the other fails is collected: nothing names it.
+    const [filesBytes, memoryBytes] = await Promise.all([
+      commitCopy(deps, copy, key),
+      keepsMemory ? memories.commit(image, memory, key) : 0,
+    ]);
+    const stack = [...record.layers, key];
+    return toTaken(record, stack, filesBytes + memoryBytes, keepsMemory ? memory : undefined);
   } catch (error) {
     throw signal.aborted ? new OpenComputerError("aborted", "stopped while a checkpoint was taken") : error;
   } finally {
     await layers.discard(copy);
     if (image !== null) await memories.discard(image);
   }
+}
+
+/** Makes a copy the layer of this key; returns its size. */
+async function commitCopy({ layers }: SandboxDeps, copy: string, key: string): Promise<number> {
+  await layers.commit(copy, key);
+  return layers.sizeOf(key);
 }
 
 /** As it is: owners, modes, times, links, holes, and what overlayfs keeps in extended attributes and devices. */
