@@ -131,14 +131,18 @@ while True:
     test("one that was aborted leaves nothing, and the sandbox runs on", async () => {
       const id = await sandbox();
       await bench.sh(id, "head -c 50M /dev/urandom > /tmp/much");
-      for (const delayMs of [0, 20, 60]) {
+      await expect(bench.engine.checkpoint(id, "disk_only", AbortSignal.abort())).rejects.toMatchObject({
+        code: "aborted",
+      });
+      for (const delayMs of [0, 5, 20, 60]) {
         const controller = new AbortController();
         setTimeout(() => controller.abort(), delayMs);
-        const attempt = bench.engine.checkpoint(id, "disk_only", controller.signal);
-        await expect(attempt).rejects.toMatchObject({ code: "aborted" });
+        // One that was faster has been taken.
+        const outcome = await bench.engine.checkpoint(id, "disk_only", controller.signal).catch((error) => error);
+        if (outcome instanceof Error) expect(outcome).toMatchObject({ code: "aborted" });
         expect(await bench.sh(id, "echo alive")).toMatchObject({ stdout: "alive\n" });
       }
-      expect(await bench.engine.collect([])).toMatchObject({ layers: expect.any(Number) });
+      expect(await bench.engine.sandboxStatus(id)).toBe("running");
     });
 
     test("what is stopped has nothing to keep; what an engine cannot keep it says", async () => {
