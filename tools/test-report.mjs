@@ -10,6 +10,13 @@
  * @property {number} numFailedTests
  * @property {number} numPendingTests
  * @property {number} numTodoTests
+ * @property {readonly VitestFile[]} testResults
+ *
+ * @typedef {object} VitestFile
+ * @property {string} name
+ * @property {string} status
+ * @property {string} [message] Why the file could not be run.
+ * @property {readonly { fullName: string, status: string, failureMessages?: readonly string[] | null }[]} assertionResults
  */
 
 /**
@@ -28,6 +35,27 @@ export function countVitest(report, exitCode, { isCi }) {
   const isUnexplained = report.numFailedTests === 0 && (exitCode !== 0 || ranNone);
   const failed = report.numFailedTests + (isUnexplained ? 1 : 0) + (isCi ? skipped : 0);
   return { passed: report.numPassedTests, failed, skipped: isCi ? 0 : skipped };
+}
+
+/**
+ * One line for each failed test, for the end of a long log: its file, its name and the first line of what it said.
+ *
+ * @param {VitestReport | undefined} report
+ * @param {string} folder The files are told relative to it.
+ * @returns {readonly string[]}
+ */
+export function failureLines(report, folder) {
+  return (report?.testResults ?? []).flatMap(({ name, status, message, assertionResults }) => {
+    const file = name.startsWith(`${folder}/`) ? name.slice(folder.length + 1) : name;
+    const failed = assertionResults.filter((test) => test.status === "failed");
+    const lines = failed.map((test) => `${file} > ${test.fullName}: ${firstLine(test.failureMessages?.[0])}`);
+    return lines.length === 0 && status === "failed" ? [`${file}: ${firstLine(message)}`] : lines;
+  });
+}
+
+/** @param {string} [text] */
+function firstLine(text = "") {
+  return text.trim().split("\n", 1)[0]?.slice(0, 300) ?? "";
 }
 
 /**

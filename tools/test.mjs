@@ -10,7 +10,7 @@ import { say } from "./progress.mjs";
 import { PROJECT } from "./project.mjs";
 import { provideRequirements } from "./provide.mjs";
 import { quietPulumi } from "./pulumi-environment.mjs";
-import { closingLine, countCheck, countVitest, phaseLine, sumCounts } from "./test-report.mjs";
+import { closingLine, countCheck, countVitest, failureLines, phaseLine, sumCounts } from "./test-report.mjs";
 
 const BIOME = "node_modules/@biomejs/biome/bin/biome";
 const TSC = "node_modules/typescript/bin/tsc";
@@ -18,7 +18,8 @@ const VITEST = "node_modules/vitest/vitest.mjs";
 
 /**
  * @typedef {import("./test-report.mjs").Counts} Counts
- * @typedef {{ title: string, run: () => Promise<Counts> }} Phase
+ * @typedef {{ counts: Counts, failures?: readonly string[] }} Result
+ * @typedef {{ title: string, run: () => Promise<Result> }} Phase
  */
 
 /** What the end-to-end tests run; where it does not compile, the other phases still tell what they find.
@@ -49,7 +50,7 @@ function allPhases() {
  * @returns {Promise<Counts>}
  */
 async function testAll(phases) {
-  const ready = await attempt(async () => {
+  const { counts: ready } = await attempt(async () => {
     await provideRequirements("test");
     await provideNodeModules();
   });
@@ -57,31 +58,34 @@ async function testAll(phases) {
   const results = [];
   for (const { title, run } of phases) {
     say(`\n== ${title}`);
-    results.push({ title, counts: await run() });
+    results.push({ title, ...(await run()) });
   }
   say();
-  for (const { title, counts } of results) say(phaseLine(title, counts));
+  for (const { title, counts, failures = [] } of results) {
+    say(phaseLine(title, counts));
+    for (const failure of failures) say(`  ${failure}`);
+  }
   return sumCounts(results.map(({ counts }) => counts));
 }
 
 /**
  * @param {() => Promise<void>} work
- * @returns {Promise<Counts>}
+ * @returns {Promise<Result>}
  */
 async function attempt(work) {
   try {
     await work();
-    return countCheck(0);
+    return { counts: countCheck(0) };
   } catch (error) {
     interrupted.throwIfAborted();
     say(`\n${error instanceof Error ? error.message : error}`);
-    return countCheck(1);
+    return { counts: countCheck(1) };
   }
 }
 
 /** @param {readonly string[]} args */
 async function check(args) {
-  return countCheck(await node(args));
+  return { counts: countCheck(await node(args)) };
 }
 
 /**
@@ -99,7 +103,9 @@ function vitest(title, args) {
         const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${file}`];
         const exitCode = await node([VITEST, "run", ...reporters, ...args]);
         const text = await readFile(file, "utf8").catch(() => "null");
-        return countVitest(JSON.parse(text) ?? undefined, exitCode, { isCi: Boolean(process.env.CI) });
+        const report = JSON.parse(text) ?? undefined;
+        const counts = countVitest(report, exitCode, { isCi: Boolean(process.env.CI) });
+        return { counts, failures: failureLines(report, PROJECT) };
       } finally {
         await rm(folder, { recursive: true, force: true });
       }

@@ -1,11 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { closingLine, countCheck, countVitest, phaseLine, sumCounts } from "../../tools/test-report.mjs";
+import { closingLine, countCheck, countVitest, failureLines, phaseLine, sumCounts } from "../../tools/test-report.mjs";
 
 const report = (passed: number, failed = 0, pending = 0, todo = 0) => ({
   numPassedTests: passed,
   numFailedTests: failed,
   numPendingTests: pending,
   numTodoTests: todo,
+  testResults: [],
 });
 
 describe("countVitest", () => {
@@ -41,4 +42,25 @@ describe("closing line", () => {
 test("a phase's line does not look like the closing line", () => {
   expect(phaseLine("unit", { passed: 78, failed: 2, skipped: 0 })).toBe("✗ unit: 2 of 80 failed");
   expect(phaseLine("types", countCheck(0))).toBe("✓ types: all 1");
+});
+
+test("each failure has a line, also a file that could not be run", () => {
+  const test = (fullName: string, status: string, failureMessages: string[] = []) => ({
+    fullName,
+    status,
+    failureMessages,
+  });
+  const files = [
+    {
+      name: "/project/test/a.test.ts",
+      status: "failed",
+      assertionResults: [test("sums", "failed", ["Error: 2 is not 3\n  at a.ts:1"]), test("counts", "passed")],
+    },
+    { name: "/project/test/b.test.ts", status: "failed", message: "no such module\n", assertionResults: [] },
+    { name: "/project/test/c.test.ts", status: "passed", assertionResults: [test("ends", "passed")] },
+  ];
+  expect(failureLines({ ...report(2, 1), testResults: files }, "/project")).toEqual([
+    "test/a.test.ts > sums: Error: 2 is not 3",
+    "test/b.test.ts: no such module",
+  ]);
 });
