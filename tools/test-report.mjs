@@ -41,14 +41,17 @@ export function countVitest(report, exitCode, { isCi }) {
  * One line for each failed test, for the end of a long log: its file, its name and the first line of what it said.
  *
  * @param {VitestReport | undefined} report
- * @param {string} folder The files are told relative to it.
+ * @param {{ folder: string, isCi: boolean }} options folder: what the files are told relative to. isCi: skipped tests
+ * count as failed.
  * @returns {readonly string[]}
  */
-export function failureLines(report, folder) {
+export function failureLines(report, { folder, isCi }) {
   return (report?.testResults ?? []).flatMap(({ name, status, message, assertionResults }) => {
     const file = name.startsWith(`${folder}/`) ? name.slice(folder.length + 1) : name;
-    const failed = assertionResults.filter((test) => test.status === "failed");
-    const lines = failed.map((test) => `${file} > ${test.fullName}: ${firstLine(test.failureMessages?.[0])}`);
+    const failed = assertionResults.filter((test) => test.status === "failed" || (isCi && test.status !== "passed"));
+    const lines = failed.map(
+      (test) => `${file} > ${test.fullName}: ${firstLine(test.failureMessages?.[0] ?? test.status)}`,
+    );
     return lines.length === 0 && status === "failed" ? [`${file}: ${firstLine(message)}`] : lines;
   });
 }

@@ -104,8 +104,11 @@ function vitest(title, args) {
         const exitCode = await node([VITEST, "run", ...reporters, ...args]);
         const text = await readFile(file, "utf8").catch(() => "null");
         const report = JSON.parse(text) ?? undefined;
-        const counts = countVitest(report, exitCode, { isCi: Boolean(process.env.CI) });
-        return { counts, failures: failureLines(report, PROJECT) };
+        const isCi = Boolean(process.env.CI);
+        return {
+          counts: countVitest(report, exitCode, { isCi }),
+          failures: failureLines(report, { folder: PROJECT, isCi }),
+        };
       } finally {
         await rm(folder, { recursive: true, force: true });
       }

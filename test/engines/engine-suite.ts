@@ -30,7 +30,7 @@ export function engineSuite(name: string, under: EngineUnderTest): void {
     restartLaws(under);
     checkpointLaws(under);
     hibernateLaws(under);
-    forkLaws(under);
+    if (under.keepsMemory) forkLaws(under);
     startCommandLaws(under);
     afterAll(() => {
       expect(under.holdings()).toEqual(before);

@@ -48,7 +48,7 @@ test("each failure has a line, also a file that could not be run", () => {
   const test = (fullName: string, status: string, failureMessages: string[] = []) => ({
     fullName,
     status,
-    failureMessages,
+    ...(status === "skipped" ? {} : { failureMessages }),
   });
   const files = [
     {
@@ -57,10 +57,11 @@ test("each failure has a line, also a file that could not be run", () => {
       assertionResults: [test("sums", "failed", ["Error: 2 is not 3\n  at a.ts:1"]), test("counts", "passed")],
     },
     { name: "/project/test/b.test.ts", status: "failed", message: "no such module\n", assertionResults: [] },
-    { name: "/project/test/c.test.ts", status: "passed", assertionResults: [test("ends", "passed")] },
+    { name: "/project/test/c.test.ts", status: "passed", assertionResults: [test("ends", "skipped")] },
   ];
-  expect(failureLines({ ...report(2, 1), testResults: files }, "/project")).toEqual([
-    "test/a.test.ts > sums: Error: 2 is not 3",
-    "test/b.test.ts: no such module",
-  ]);
+  const given = { ...report(1, 1, 1), testResults: files };
+  const failed = ["test/a.test.ts > sums: Error: 2 is not 3", "test/b.test.ts: no such module"];
+  expect(failureLines(given, { folder: "/project", isCi: false })).toEqual(failed);
+  const skipped = "test/c.test.ts > ends: skipped";
+  expect(failureLines(given, { folder: "/project", isCi: true })).toEqual([...failed, skipped]);
 });

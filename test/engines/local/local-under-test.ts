@@ -95,6 +95,7 @@ export function toEngineUnderTest(local: LocalUnderTest): EngineUnderTest {
     outside: local.outside,
     // gVisor's kernel stands under the limits itself, and ends with all that it runs.
     limitsEnd: local.runtime === "runsc" ? "sandbox" : "process",
+    keepsMemory: local.runtime === "runsc",
   };
 }
 

@@ -21,6 +21,8 @@ export interface EngineUnderTest {
   readonly outside: () => Outside;
   /** What using up memory or processes ends: the one process, or the sandbox with all of them. */
   readonly limitsEnd: "process" | "sandbox";
+  /** It makes full checkpoints. */
+  readonly keepsMemory: boolean;
 }
 
 export interface Finished {

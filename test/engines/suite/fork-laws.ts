@@ -19,16 +19,14 @@ http.server.ThreadingHTTPServer(("", 8123), Handler).serve_forever()`;
 
 const ASK = `import urllib.request as u, sys; print(u.urlopen(f"http://{sys.argv[1]}:8123/", timeout=5).read().decode())`;
 
-/** What starts from a full checkpoint goes on where the other was, as somebody of its own. */
+/** What starts from a full checkpoint goes on where the other was, as somebody of its own. For engines that keep memory. */
 export function forkLaws(under: EngineUnderTest): void {
   describe("full checkpoints", () => {
     let bench: Bench;
     let made: string[] = [];
-    let keepsMemory: boolean;
     beforeAll(async () => {
       bench = new Bench(under);
       await bench.start();
-      keepsMemory = bench.engine.describe().checkpointKinds.includes("full");
     });
     afterEach(async () => {
       for (const id of made.splice(0)) await bench.engine.destroySandbox(id);
@@ -57,10 +55,7 @@ export function forkLaws(under: EngineUnderTest): void {
       return id;
     };
 
-    test("a fork goes on where the source was, with a name, a machine-id and an address of its own", async ({
-      skip,
-    }) => {
-      if (!keepsMemory) skip();
+    test("a fork goes on where the source was, with a name, a machine-id and an address of its own", async () => {
       const id = await withService();
       await bench.sh(id, "echo source > /tmp/file");
       await bench.sh(id, "sleep 0.5");
@@ -84,8 +79,7 @@ export function forkLaws(under: EngineUnderTest): void {
       expect((await bench.sh(id, "cat /tmp/file")).stdout).toBe("mine\n");
     });
 
-    test("a fork reaches what its policy says, and answers whoever connects anew", async ({ skip }) => {
-      if (!keepsMemory) skip();
+    test("a fork reaches what its policy says, and answers whoever connects anew", async () => {
       const { checkpoint } = await full(await withService());
       const get = [
         "python3",
@@ -99,8 +93,7 @@ export function forkLaws(under: EngineUnderTest): void {
       expect((await ask(closed)).name).toBe(closed);
     });
 
-    test("commands of the source go on, and who waits for them hears all they say", async ({ skip }) => {
-      if (!keepsMemory) skip();
+    test("commands of the source go on, and who waits for them hears all they say", async () => {
       const id = await sandbox();
       const argv = ["sh", "-c", "for n in 1 2 3 4 5 6; do echo $n; sleep 0.3; done; cat; exit 7"] as const;
       const { PassThrough } = await import("node:stream");
@@ -123,8 +116,7 @@ export function forkLaws(under: EngineUnderTest): void {
       expect(await bench.sh(fork, "echo alive")).toMatchObject({ stdout: "alive\n" });
     });
 
-    test("what was started after a restore is in the next checkpoint, too", async ({ skip }) => {
-      if (!keepsMemory) skip();
+    test("what was started after a restore is in the next checkpoint, too", async () => {
       let id = await sandbox();
       for (const seconds of ["4760", "4761", "4762"]) {
         await bench.sh(id, `sleep ${seconds} >/dev/null 2>&1 &`);
@@ -133,8 +125,7 @@ export function forkLaws(under: EngineUnderTest): void {
       expect((await bench.sh(id, "pgrep -fc '[s]leep 476[0-2]'")).stdout).toBe("3\n");
     });
 
-    test("memory and files are of one moment", async ({ skip }) => {
-      if (!keepsMemory) skip();
+    test("memory and files are of one moment", async () => {
       const id = await sandbox();
       const writer = `import os
 fd = os.open("/tmp/log", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
@@ -154,8 +145,7 @@ for n in range(10 ** 9): os.write(fd, b"%d\\n" % n)`;
       expect((await bench.sh(fork, check)).stdout).toMatch(/^\d+\n$/);
     });
 
-    test("of a sleeping sandbox, which sleeps on; both go on from there", async ({ skip }) => {
-      if (!keepsMemory) skip();
+    test("of a sleeping sandbox, which sleeps on; both go on from there", async () => {
       const id = await withService();
       await bench.engine.hibernate(id, bench.signal);
       const { checkpoint } = await full(id);
@@ -166,8 +156,7 @@ for n in range(10 ** 9): os.write(fd, b"%d\\n" % n)`;
       expect((await ask(id)).name).toBe(id);
     });
 
-    test("restore in place goes on from it, too", async ({ skip }) => {
-      if (!keepsMemory) skip();
+    test("restore in place goes on from it, too", async () => {
       const id = await withService();
       const { checkpoint } = await full(id);
       await bench.sh(id, "pkill -f service.py; echo later > /tmp/later");
@@ -176,8 +165,7 @@ for n in range(10 ** 9): os.write(fd, b"%d\\n" % n)`;
       expect((await bench.sh(id, "ls /tmp/later")).exitCode).not.toBe(0);
     });
 
-    test("its memory goes when nothing needs it", async ({ skip }) => {
-      if (!keepsMemory) skip();
+    test("its memory goes when nothing needs it", async () => {
       const { checkpoint } = await full(await sandbox());
       await bench.engine.collect([checkpoint]);
       expect(await bench.engine.hasCheckpoint(checkpoint)).toBe(true);
@@ -187,8 +175,7 @@ for n in range(10 ** 9): os.write(fd, b"%d\\n" % n)`;
       await expect(fork).rejects.toMatchObject({ code: "not_found" });
     });
 
-    test("after a restart of the server it is still one: source, forks and their commands", async ({ skip }) => {
-      if (!keepsMemory) skip();
+    test("after a restart of the server it is still one: source, forks and their commands", async () => {
       const id = await withService();
       await bench.engine.stop();
       await bench.restart([id]);
