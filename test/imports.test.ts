@@ -11,16 +11,19 @@ const HANDLERS =
  * or `provider` that no room claims is an error, too. Types count: a room that knows another's types knows the room.
  */
 const ROOMS: readonly { readonly room: RegExp; readonly sees: readonly RegExp[] }[] = [
-  { room: /^src\/(errors|paths|version)\.ts$/, sees: [] },
+  { room: /^src\/(errors|paths|version|failpoint)\.ts$/, sees: [] },
   { room: /^src\/image\//, sees: [/^src\/image\//, /^src\/(errors|paths)$/] },
   { room: /^src\/api\//, sees: [/^src\/(api|image)\//, /^src\/errors$/] },
   { room: /^src\/client\//, sees: [/^src\/(client|api|image)\//, /^src\/(errors|paths|version)$/] },
   { room: /^src\/sdk(\/|\.ts$)/, sees: [/^src\/(sdk|client|api|image)\//, /^src\/errors$/] },
   { room: /^src\/engines\/engine\.ts$/, sees: [/^src\/image\//, /^src\/errors$/] },
-  { room: /^src\/engines\/local\//, sees: [/^src\/engines\/(local\/|engine$)/, /^src\/image\//, /^src\/errors$/] },
+  {
+    room: /^src\/engines\/local\//,
+    sees: [/^src\/engines\/(local\/|engine$)/, /^src\/image\//, /^src\/(errors|failpoint)$/],
+  },
   {
     room: /^src\/server\/store\//,
-    sees: [/^src\/server\/store\//, /^src\/engines\/engine$/, /^src\/image\//, /^src\/errors$/],
+    sees: [/^src\/server\/store\//, /^src\/engines\/engine$/, /^src\/image\//, /^src\/(errors|failpoint)$/],
   },
   {
     room: /^src\/server\/(main|config)\.ts$/,
@@ -28,7 +31,7 @@ const ROOMS: readonly { readonly room: RegExp; readonly sees: readonly RegExp[] 
   },
   {
     room: /^src\/server\//,
-    sees: [/^src\/server\//, /^src\/engines\/engine$/, /^src\/(api|image)\//, /^src\/(errors|version)$/],
+    sees: [/^src\/server\//, /^src\/engines\/engine$/, /^src\/(api|image)\//, /^src\/(errors|version|failpoint)$/],
   },
   { room: /^src\/server\.ts$/, sees: [/^src\/server\//, /^src\/errors$/] },
   { room: /^src\/cli\//, sees: [/^src\//] },

@@ -8,7 +8,7 @@ import { digestFiles } from "./source-digest.mjs";
 
 const BUILD_TIMEOUT_MS = 10 * 60_000;
 /** Benchmarks install from the registry that tests have. */
-const SOURCES = ["src", "provider", "bench", "test/fixtures"];
+const SOURCES = ["src", "provider", "bench", "torture", "test/fixtures"];
 const SETTINGS = ["tsconfig.json", "tsconfig.build.json", "package-lock.json"];
 const RECORD = "dist/.sources";
 

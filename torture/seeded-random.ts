@@ -1,0 +1,16 @@
+/**
+ * Numbers from 0 to below 1, the same ones for the same seed on every machine: a run can be had again.
+ *
+ * Source: the public domain generator mulberry32 by Tommy Ettinger.
+ *
+ * @param seed a whole number; its lowest 32 bits count
+ */
+export function seededRandom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
