@@ -3,6 +3,7 @@ import { availableParallelism } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Engine } from "../engines/engine";
 import { isOpenComputerError, toErrorJson } from "../errors";
+import { failpoint } from "../failpoint";
 import { version } from "../version";
 import { createApp } from "./app";
 import type { ServerConfig } from "./config";
@@ -73,6 +74,7 @@ async function start(config: ServerConfig, makings: ServerMakings, undo: Undo[])
   const store = await makings.openStore(home);
   undo.push(() => store.close());
   await startEngine(store, makings);
+  failpoint("start.engine");
   undo.push(() => engine.stop());
   const cores = availableParallelism();
   // A start waits half of its time for the kernel.
@@ -82,6 +84,7 @@ async function start(config: ServerConfig, makings: ServerMakings, undo: Undo[])
   undo.push(() => services.warm.close());
   undo.push(() => services.sandboxes.close());
   await settle(store, services, makings);
+  failpoint("start.settled");
   const apiKey = await localApiKey(store, home, now());
   const app = createApp({ ...services, ...config, engine, store, log, version });
   const listener = await listen({ ...config, fetch: (request, bindings) => app.fetch(request, bindings) });

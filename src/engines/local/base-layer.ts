@@ -1,6 +1,7 @@
 import { lchown, lstat, mkdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
+import { failpoint } from "../../failpoint";
 import { type PreparedBase, prepareBase } from "./base/prepare-base";
 import { runCommand, tryCommand } from "./command";
 import type { LocalHome } from "./home";
@@ -42,6 +43,7 @@ export async function ensureBaseLayer(input: BaseLayerInput): Promise<BaseLayer>
   if (remembered && (await input.layers.has(remembered.digest))) return remembered;
   const prepared = await prepareBase(input);
   if (!(await input.layers.has(prepared.digest))) await importBase(input, prepared);
+  failpoint("base.layered");
   const base = { digest: prepared.digest, description: prepared.description };
   await writeRecordFile(file, { ...known, [name]: base });
   return base;
@@ -60,6 +62,7 @@ async function importBase({ layers, onProgress, signal }: BaseLayerInput, base: 
       await runCommand("cp", ["-a", `${base.rootfs}/.`, root], options);
     }
     await addMountPoints(root);
+    failpoint("base.copied");
     await layers.commit(dir, base.digest);
   } finally {
     await layers.discard(dir);

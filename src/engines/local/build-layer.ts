@@ -1,5 +1,6 @@
 import { basename, join } from "node:path";
 import { OpenComputerError } from "../../errors";
+import { failpoint } from "../../failpoint";
 import type { Step } from "../../image/image-manifest";
 import { summariseStep } from "../../image/step";
 import type { Checkpoint, OpenedBlob } from "../engine";
@@ -66,6 +67,7 @@ async function runInContainer(deps: BuildDeps, job: LayerJob, dir: string, signa
   // What is written becomes a layer only after all of it was synced at once.
   const request = { dir, layers: below.layers, hostname, limits, network: "egress", binds, ignoreSync: true } as const;
   await startContainer(deps, request, signal);
+  failpoint("step.begun");
   try {
     const context = createStepContext({ deps, dir, job, signal, downloads: downloads ?? NO_DOWNLOADS });
     await orAborted(runStep(step, context), signal);
@@ -73,6 +75,7 @@ async function runInContainer(deps: BuildDeps, job: LayerJob, dir: string, signa
     if (deps.runtime.kind === "runsc") await context.ask(["sync"]);
   } finally {
     await endContainer(deps, dir);
+    failpoint("step.ended");
     if (!signal.aborted) await downloads?.keep();
   }
 }

@@ -2,6 +2,7 @@ import { mkdir, readFile, rm, rmdir, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { z } from "zod";
 import { OpenComputerError } from "../../errors";
+import { failpoint } from "../../failpoint";
 import type { NetworkPolicy } from "../engine";
 import type { Agents } from "./agents";
 import { cgroupsPath, removeCgroups } from "./cgroup";
@@ -102,7 +103,9 @@ export async function startContainer(
     });
     await writeFile(join(dir, "config.json"), JSON.stringify(await configOf(request, spec)));
     signal.throwIfAborted();
+    failpoint("container.wired");
     const pid = await boot(deps, request);
+    failpoint("container.booted");
     const start = await processStart(pid);
     if (start === null) throw new OpenComputerError("internal", `container ${id} ended as soon as it started`);
     await writePassingRecord(recordFile(dir), { ...record, process: { pid, start } });
@@ -156,6 +159,7 @@ export async function endContainer(deps: ContainerDeps, dir: string): Promise<vo
   for (const part of await Promise.allSettled([forget(), giveBack()])) {
     if (part.status === "rejected") throw part.reason;
   }
+  failpoint("container.ended");
   await rm(recordFile(dir), { force: true });
 }
 

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { failpoint } from "../../failpoint";
 import { syncFileSystem } from "./durable";
 import type { Hand } from "./hand";
 import type { LocalHome } from "./home";
@@ -99,8 +100,10 @@ async function flatten({ home, hand, layers }: StacksDeps, { key, parts }: Flatt
   try {
     if (await layers.has(key)) return;
     await hand.do("merge", join(dir, "fs"), ...parts.map((part) => join(home.layers, layers.pathOf(part))));
+    failpoint("flatten.merged");
     await syncFileSystem(home.layers);
     await layers.adopt(dir, key, 0);
+    failpoint("flatten.adopted");
   } finally {
     await layers.discard(dir);
     unpin();

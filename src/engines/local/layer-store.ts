@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { failpoint } from "../../failpoint";
 import { diskUsage, syncDir, syncFileSystem } from "./durable";
 import type { LocalHome } from "./home";
 import { UID_SHIFT } from "./oci-spec";
@@ -64,6 +65,7 @@ export function createLayerStore(home: LocalHome): LayerStore {
         if (record && (keep.has(record.key) || (pins.get(record.key) ?? 0) > 0)) continue;
         const grave = join(home.active, `gone-${randomId()}`);
         await rename(join(home.layers, id), grave);
+        failpoint("collect.grave");
         await discard(grave);
         removed.layers += 1;
         removed.sizeBytes += record?.sizeBytes ?? 0;
@@ -119,7 +121,9 @@ async function commitLayer(home: LocalHome, dir: string, key: string): Promise<v
   const small = await smallTree(root);
   const sizeBytes = small?.sizeBytes ?? (await diskUsage(root));
   await writeFile(file, JSON.stringify({ key, sizeBytes } satisfies LayerRecord));
+  failpoint("layer.written");
   await (small ? syncAll([file, ...small.paths, dir]) : syncFileSystem(home.layers));
+  failpoint("layer.synced");
   try {
     await rename(dir, join(home.layers, layerId(key)));
   } catch (error) {
@@ -127,6 +131,7 @@ async function commitLayer(home: LocalHome, dir: string, key: string): Promise<v
     if ((await readRecord(join(home.layers, layerId(key))))?.key !== key) throw error;
     await rm(dir, { recursive: true, force: true });
   }
+  failpoint("layer.renamed");
   await syncDir(home.layers);
   await syncDir(home.active);
 }

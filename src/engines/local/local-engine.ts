@@ -1,6 +1,7 @@
 import { readdir, readFile, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { OpenComputerError } from "../../errors";
+import { failpoint } from "../../failpoint";
 import type { Engine, EngineInfo, StartOptions } from "../engine";
 import { createAgents } from "./agents";
 import { type BaseLayer, ensureBaseLayer } from "./base-layer";
@@ -101,6 +102,7 @@ export function createLocalEngine(options: LocalEngineOptions): Engine {
       const wanted = live.flatMap((checkpoint) => [...checkpoint.layers, ...flattenedKeys(checkpoint.layers)]);
       const remembered = live.flatMap((checkpoint) => checkpoint.memory ?? []);
       const forgotten = await deps.memories.collect(new Set([...remembered, ...memories]));
+      failpoint("collect.memories");
       const downloads = await deps.cache.clear();
       const collected = await deps.layers.collect(new Set([base.digest, ...wanted, ...layers]));
       return { layers: collected.layers, sizeBytes: collected.sizeBytes + downloads.sizeBytes + forgotten };

@@ -1,5 +1,6 @@
 import { access, readFile } from "node:fs/promises";
 import { OpenComputerError } from "../../errors";
+import { failpoint } from "../../failpoint";
 import type { NetworkPolicy } from "../engine";
 import { LINK_PREFIX, lowerHostNetwork, raiseHostNetwork } from "./firewall";
 import type { Hand } from "./hand";
@@ -137,11 +138,13 @@ async function isHeld({ netns }: ReadyNetwork): Promise<boolean> {
 
 async function makeNetwork({ home, hand }: PoolDeps): Promise<ReadyNetwork> {
   const { slot, claim } = await claimSlot(home);
+  failpoint("network.claimed");
   try {
     const { host, inside } = slotAddresses(slot);
     const ids = [String(UID_SHIFT), String(UID_RANGE)];
     const made = await hand.ask("network", linkOf(slot), host, inside, String(await outgoingMtu()), ...ids);
     if (made.result !== 0) throw cannotMake(made.text);
+    failpoint("network.made");
     const paths = { netns: `/proc/${made.text}/ns/net`, userns: `/proc/${made.text}/ns/user` };
     return { slot, claim, ...paths, release: () => hand.tell("release", String(made.number)) };
   } catch (error) {

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { readdir, rename, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { OpenComputerError } from "../../errors";
+import { failpoint } from "../../failpoint";
 import type {
   Checkpoint,
   CheckpointKind,
@@ -134,6 +135,7 @@ async function createSandbox(deps: SandboxDeps, dir: string, spec: SandboxSpec, 
     const memory = await memoryFor(deps, spec.checkpoint);
     await makeUpper(dir);
     await writeRunningSandbox(dir, { layers: [...layers], env, workdir, ...(start ? { start } : {}) });
+    failpoint("sandbox.made");
     await startSandbox(deps, dir, spec, { ...spec.checkpoint, memory }, signal);
   } finally {
     unpin();
@@ -178,7 +180,9 @@ async function startUp(
 /** Returns where what it was lies. */
 async function restoreSandbox(deps: SandboxDeps, dir: string, spec: SandboxSpec, signal: AbortSignal): Promise<string> {
   const grave = await bury(deps, dir);
+  failpoint("restore.buried");
   await createSandbox(deps, dir, spec, signal);
+  failpoint("restore.created");
   return grave;
 }
 
@@ -191,6 +195,7 @@ async function wakeSandbox(deps: SandboxDeps, dir: string, spec: SandboxSpec, si
   const { sleep, layers, env, workdir } = record;
   const memory = sleep.memory !== undefined && (await deps.memories.isUsable(sleep.memory)) ? sleep.memory : undefined;
   await writeSandbox(dir, { ...record, sleep: { ...sleep, waking: true } });
+  failpoint("wake.begun");
   try {
     // Once its memory runs, it changes the files that the memory must fit: then there is no way back.
     const patience = memory === undefined ? signal : new AbortController().signal;
@@ -201,6 +206,7 @@ async function wakeSandbox(deps: SandboxDeps, dir: string, spec: SandboxSpec, si
     await writeSandbox(dir, record);
     throw error;
   }
+  failpoint("wake.started");
   await wakeUp(deps, dir, record);
 }
 
@@ -236,6 +242,7 @@ async function bury(deps: SandboxDeps, dir: string): Promise<string> {
   await rename(dir, grave).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "ENOENT") throw error;
   });
+  failpoint("sandbox.buried");
   return grave;
 }
 

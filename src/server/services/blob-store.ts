@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import type { OpenedBlob } from "../../engines/engine";
 import { OpenComputerError } from "../../errors";
+import { failpoint } from "../../failpoint";
 import { contentHash, digestOf } from "../../image/hash";
 import type { ImageManifest } from "../../image/image-manifest";
 import { blobPath } from "../store/blob-path";
@@ -53,7 +54,9 @@ export class BlobStore {
     const { digest } = upload;
     await this.incoming.receive({ ...upload, orgId: org.orgId }, (path, sizeBytes) =>
       this.use(async () => {
+        failpoint("blob.received");
         await this.publish(path, digest);
+        failpoint("blob.published");
         await org.touchBlobs([{ digest, sizeBytes }], this.now());
       }),
     );

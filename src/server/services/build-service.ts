@@ -3,6 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Engine } from "../../engines/engine";
 import { isOpenComputerError, OpenComputerError, toErrorJson } from "../../errors";
+import { failpoint } from "../../failpoint";
 import { contentHash } from "../../image/hash";
 import type { ImageManifest } from "../../image/image-manifest";
 import type { Log } from "../log";
@@ -129,6 +130,7 @@ export class BuildService {
         ...{ id, contentHash: hash, name: wish.name, status: "running", error: null },
         ...{ logPath, startedAt, finishedAt: null },
       });
+      failpoint("build.noted");
       flight.open({ kind: "building", id, log });
       return await this.buildAndRecord(flight, org, wish, { id, hash, log });
     } finally {
@@ -140,7 +142,9 @@ export class BuildService {
   private async buildAndRecord(flight: Flight, org: OrgStore, wish: BuildWish, build: RunningBuild) {
     try {
       const row = await this.takeTurn(flight, org, build, () => this.runEngine(flight, org, wish, build));
+      failpoint("build.made");
       await org.saveImage(wish.manifest, row);
+      failpoint("build.saved");
       await org.finishBuild(build.id, { status: "succeeded", error: null, finishedAt: this.parts.now() });
       return row;
     } catch (error) {

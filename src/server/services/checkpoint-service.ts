@@ -3,6 +3,7 @@ import type { CreateCheckpointRequest, ForkManyRequest, ForkRequest } from "../.
 import type { CheckpointKind, CheckpointRetention } from "../../api/records";
 import type { Engine, TakenCheckpoint } from "../../engines/engine";
 import { type ErrorJson, invalidInput, isOpenComputerError, OpenComputerError, toErrorJson } from "../../errors";
+import { failpoint } from "../../failpoint";
 import type { Log } from "../log";
 import type { CheckpointRoom, CheckpointSource, SandboxCheckpointRow } from "../store/checkpoint-store";
 import type { CheckpointRow, OrgStore, SandboxRow } from "../store/store";
@@ -56,6 +57,7 @@ export class CheckpointService {
       ...{ createdAt: this.parts.now(), failedAt: null },
     };
     await org.checkpoints.reserve(row, room);
+    failpoint("checkpoint.reserved");
     const work = this.take(org, row, room).finally(() => this.processing.delete(row.id));
     this.processing.set(row.id, work);
     return row;
@@ -125,6 +127,7 @@ export class CheckpointService {
       const id = randomUUID();
       await sandboxes.life.checkpoint(org, sandboxId, kind, async (taken, origin) => {
         await org.insertCheckpoint(this.toKept(id, taken, origin));
+        failpoint("fork.kept");
       });
       const wish = toWish(id, source, request);
       return await Promise.all(Array.from({ length: request.count }, () => this.forkOne(org, wish, asker)));
@@ -143,9 +146,11 @@ export class CheckpointService {
     const { id, sandboxId, kind } = row;
     try {
       await sandboxes.life.checkpoint(org, sandboxId, kind, async (taken, origin) => {
+        failpoint("checkpoint.taken");
         const kept = { checkpoint: this.toKept(id, taken, origin), sizeBytes: taken.sizeBytes };
         // What was deleted meanwhile is nobody's: its layers go with the next collection.
         await org.checkpoints.complete(id, kept, room);
+        failpoint("checkpoint.completed");
       });
     } catch (err) {
       if (!isOpenComputerError(err)) log.error({ err, sandbox: sandboxId, checkpoint: id }, "a checkpoint broke");

@@ -1,6 +1,7 @@
 import { rm } from "node:fs/promises";
 import type { Collected } from "../../api/records";
 import type { Engine } from "../../engines/engine";
+import { failpoint } from "../../failpoint";
 import type { Store } from "../store/store";
 import type { ActivityGate } from "./activity-gate";
 import type { BlobStore } from "./blob-store";
@@ -33,11 +34,14 @@ export class CollectionService {
     const { engine, store, blobs, now } = this.parts;
     await store.dropSuperseded(now());
     await store.dropUnneeded();
+    failpoint("collect.rows");
     const live = (await store.listCheckpoints()).map((row) => row.checkpoint);
     const { layers, sizeBytes } = await engine.collect(live);
+    failpoint("collect.layers");
     const before = now() - BLOB_REST_MS;
     await store.dropBlobs(before);
     const removed = await blobs.removeAllBut(await store.listBlobs(), before);
+    failpoint("collect.blobs");
     const { logPaths } = await store.dropHistory(now() - HISTORY_MS);
     for (const path of logPaths) await rm(path, { force: true });
     return { layers, blobs: removed.length, sizeBytes: removed.reduce((sum, size) => sum + size, sizeBytes) };

@@ -1,5 +1,6 @@
 import type { Engine } from "../../engines/engine";
 import { assertNever, OpenComputerError } from "../../errors";
+import { failpoint } from "../../failpoint";
 import type { ImageManifest } from "../../image/image-manifest";
 import type { Log } from "../log";
 import type { OrgStore, SandboxRow } from "../store/store";
@@ -125,6 +126,7 @@ export class SandboxCreation {
     const id = newSandboxId();
     const spec = toSandboxSpec({ ...wish, id }, origin.checkpoint.checkpoint);
     await startSandbox(this.parts.engine, spec, signal);
+    failpoint("create.started");
     if (!signal.aborted) return await this.record(org, id, wish, origin);
     await this.undo(org, id);
     throw toAborted(signal);
@@ -137,6 +139,7 @@ export class SandboxCreation {
       const row = toNewRow(id, wish, origin, now());
       const recorded = { ...row, deadline: state.watch(org, row) };
       await org.insertSandbox(recorded, origin.snapshot ?? undefined);
+      failpoint("create.recorded");
       return recorded;
     } catch (error) {
       await this.undo(org, id);

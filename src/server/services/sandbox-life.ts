@@ -1,5 +1,6 @@
 import type { CheckpointKind, Engine, Hibernated, TakenCheckpoint } from "../../engines/engine";
 import { assertNever, OpenComputerError } from "../../errors";
+import { failpoint } from "../../failpoint";
 import type { Log } from "../log";
 import type { CheckpointRow, OrgStore, SandboxRow } from "../store/store";
 import type { ActivityGate } from "./activity-gate";
@@ -93,6 +94,7 @@ export class SandboxLife {
       const row = requireLive(await this.state.reconcile(org, before));
       if (row.status === "running" && timeoutSeconds === undefined) return row;
       if (row.status === "hibernated") await this.parts.engine.wake(await this.specOf(org, row), limited);
+      failpoint("wake.woken");
       return await this.state.noteRunning(org, row, more);
     };
     return await this.state.change(org, id, work, signal);
@@ -131,6 +133,7 @@ export class SandboxLife {
     await this.state.change(org, id, async (row) => {
       await this.originOf(org, { ...requireLive(row), checkpointId });
       await org.updateSandbox(id, { restoringTo: checkpointId });
+      failpoint("restore.promised");
     });
     this.restoreInBackground(org, id);
   }
@@ -167,6 +170,7 @@ export class SandboxLife {
 
   private async putToSleep(org: OrgStore, row: SandboxRow, signal: AbortSignal): Promise<Hibernated> {
     const hibernated = await this.parts.engine.hibernate(row.id, signal);
+    failpoint("hibernate.slept");
     if (row.status === "running") await this.state.noteAsleep(org, row);
     return hibernated;
   }

@@ -1,6 +1,7 @@
 import { setMaxListeners } from "node:events";
 import type { Engine } from "../../engines/engine";
 import { assertNever, OpenComputerError } from "../../errors";
+import { failpoint } from "../../failpoint";
 import type { Log } from "../log";
 import type { OrgStore, SandboxChange, SandboxRow } from "../store/store";
 import { abortable, withinLimit } from "./abortable";
@@ -115,8 +116,10 @@ export class SandboxState {
   async end(org: OrgStore, row: SandboxRow): Promise<SandboxRow> {
     if (row.status === "stopped") return row;
     await this.parts.engine.destroySandbox(row.id);
+    failpoint("delete.destroyed");
     const change = { status: "stopped", stoppedAt: this.parts.now(), deadline: null, restoringTo: null } as const;
     const noted = await this.note(org, row, change);
+    failpoint("delete.noted");
     // Last, so that one whose end could not be recorded is tried again at its deadline.
     this.idle.forget(row.id);
     return noted;

@@ -1,5 +1,6 @@
 import type { BuildEvent } from "../../engines/engine";
 import { OpenComputerError, toErrorJson } from "../../errors";
+import { failpoint } from "../../failpoint";
 import type { SnapshotRow, SnapshotWish } from "../store/snapshot-store";
 import type { OrgStore } from "../store/store";
 import { abortable } from "./abortable";
@@ -78,8 +79,13 @@ export class SnapshotCreation implements PendingSnapshot {
     const leaveGate = await gate.enter();
     try {
       const reserved = await this.reserved;
+      if (reserved) failpoint("snapshot.reserved");
       const { id: checkpointId, buildId } = await abortable(ticket.done, this.stop.signal);
-      return await org.snapshots.publish(wish, { checkpointId, buildId, ...(reserved ? { reserved } : {}) }, now());
+      failpoint("snapshot.built");
+      const built = { checkpointId, buildId, ...(reserved ? { reserved } : {}) };
+      const published = await org.snapshots.publish(wish, built, now());
+      failpoint("snapshot.published");
+      return published;
     } catch (error) {
       await this.recordFailure(error);
       throw error;

@@ -1,4 +1,5 @@
 import { invalidInput, OpenComputerError } from "../../errors";
+import { failpoint } from "../../failpoint";
 import { contentHash } from "../../image/hash";
 import {
   type Labels,
@@ -107,6 +108,7 @@ export class SnapshotService {
     const row = await this.get(org, text);
     const isGone = ref?.kind === "current" ? org.snapshots.deleteName(row.name) : org.snapshots.deleteVersion(row);
     if (!(await isGone)) throw snapshotNotFound(text);
+    failpoint("snapshot.deleted");
     this.parts.warm.refresh(org, row.name);
     for (const creation of this.live(org, row.name)) {
       const isMeant = ref?.kind === "current" || creation.wish.contentHash === row.contentHash;
@@ -118,6 +120,7 @@ export class SnapshotService {
   async promote(org: OrgStore, ref: string): Promise<SnapshotRow> {
     const row = await this.getReady(org, ref);
     const promoted = await this.done(org, row, org.snapshots.promote(row, this.parts.now()));
+    failpoint("snapshot.promoted");
     this.parts.warm.refresh(org, row.name);
     return promoted;
   }

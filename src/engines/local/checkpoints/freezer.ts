@@ -2,6 +2,7 @@ import { copyFile, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { OpenComputerError } from "../../../errors";
+import { failpoint } from "../../../failpoint";
 import { cgroupsPath, hierarchies } from "../cgroup";
 import type { ContainerDeps } from "../container";
 
@@ -15,6 +16,7 @@ export async function whileFrozen<T>(deps: ContainerDeps, dir: string, work: () 
   await writeFile(markFile(dir), "");
   try {
     await freeze(deps, basename(dir));
+    failpoint("checkpoint.frozen");
     return await work();
   } finally {
     await thaw(deps, dir);
@@ -36,6 +38,7 @@ export async function whileSaved<T>(
   return deps.agents.hold(id, () =>
     whileFrozen(deps, dir, async () => {
       await deps.runtime.saveMemory(id, image, signal);
+      failpoint("memory.saved");
       await copyFile(join(dir, "config.json"), join(image, "config.json"));
       return work();
     }),

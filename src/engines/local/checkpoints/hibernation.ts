@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { basename, join } from "node:path";
 import { OpenComputerError } from "../../../errors";
+import { failpoint } from "../../../failpoint";
 import type { Hibernated } from "../../engine";
 import { endContainer, isRunning, readContainer } from "../container";
 import { diskUsage, syncFileSystem } from "../durable";
@@ -47,6 +48,7 @@ async function keepMemory(
       });
       // What it did from here on would be lost.
       await endContainer(deps, dir);
+      failpoint("sleep.ended");
       return asleep;
     });
   } catch (error) {
@@ -58,6 +60,7 @@ async function keepMemory(
 
 async function fallAsleep<T extends SandboxRecord>(dir: string, record: T): Promise<T> {
   await writeSandbox(dir, record);
+  failpoint("sleep.written");
   return record;
 }
 
@@ -71,6 +74,7 @@ async function settle(
   await syncFileSystem(dir);
   const sleep: Sleep = { ...record.sleep, settled: true, filesBytes: await diskUsage(join(dir, "fs")) };
   await writeSandbox(dir, { ...record, sleep });
+  failpoint("sleep.settled");
   return sleep;
 }
 
@@ -102,5 +106,6 @@ function asleepAgain({ memory: _, ...sleep }: Sleep): Sleep {
 /** Writes down that it runs again. Its memory image belongs to nobody then. */
 export async function wakeUp(deps: SandboxDeps, dir: string, record: SandboxRecord): Promise<void> {
   await writeRunningSandbox(dir, record);
+  failpoint("wake.written");
   if (record.sleep?.memory !== undefined) await deps.memories.remove(record.sleep.memory);
 }

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { chmod, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { failpoint } from "../../../failpoint";
 import { runCommand } from "../command";
 import { syncDir } from "../durable";
 import type { LocalHome } from "../home";
@@ -53,7 +54,9 @@ export function createMemoryStore(home: LocalHome, runtimeVersion: string): Memo
   const recordOf = (key: string) => readRecordFile(join(dirOf(key), "image.json"), recordSchema);
   const discard = (dir: string) => rm(dir, { recursive: true, force: true });
   const settle = async (dir: string, key: string) => {
+    failpoint("memory.synced");
     await rename(dir, dirOf(key));
+    failpoint("memory.renamed");
     await syncDir(home.memory);
   };
   const remove = async (key: string) => {

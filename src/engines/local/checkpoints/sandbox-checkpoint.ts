@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { OpenComputerError } from "../../../errors";
+import { failpoint } from "../../../failpoint";
 import type { CheckpointKind, TakenCheckpoint } from "../../engine";
 import { runCommand } from "../command";
 import { isRunning } from "../container";
@@ -56,6 +57,7 @@ async function ofRunning(
     // Also where only files are wanted: gVisor holds writes back, and hands them on when it saves itself.
     if (image !== null) await whileSaved(deps, dir, image, signal, keepFiles);
     else await whileFrozen(deps, dir, keepFiles);
+    failpoint("checkpoint.copied");
     signal.throwIfAborted();
     const [key, memory] = [newKey(), newKey()];
     const keepsMemory = image !== null && kind === "full";
@@ -64,6 +66,7 @@ async function ofRunning(
       commitCopy(deps, copy, key),
       keepsMemory ? memories.commit(image, memory, key) : 0,
     ]);
+    failpoint("checkpoint.kept");
     const stack = [...record.layers, key];
     return toTaken(record, stack, filesBytes + memoryBytes, keepsMemory ? memory : undefined);
   } catch (error) {
@@ -113,6 +116,7 @@ async function ofSleeping(
   if (kind === "disk_only" || sleep.memory === undefined) return toTaken(record, moved.layers, moved.sizeBytes);
   const memory = newKey();
   const held = await deps.memories.share(sleep.memory, memory);
+  failpoint("memory.shared");
   return toTaken(record, moved.layers, moved.sizeBytes + held, memory);
 }
 
@@ -126,8 +130,10 @@ async function moveToLayer(deps: SandboxDeps, dir: string, record: SandboxRecord
   if ((await readdir(join(dir, "fs"))).length === 0) return { layers: record.layers, sizeBytes: 0 };
   const moving = newKey();
   await writeSandbox(dir, { ...record, moving });
+  failpoint("move.written");
   await mkdir(stageOf(dir, moving));
   await rename(join(dir, "fs"), join(stageOf(dir, moving), "fs"));
+  failpoint("move.staged");
   const { layers } = await finishMove(deps, dir, { ...record, moving }, moving);
   return { layers, sizeBytes: await deps.layers.sizeOf(moving) };
 }
@@ -143,6 +149,7 @@ export async function finishMove(
   const staged = (await readdir(stage).catch((): string[] => [])).includes("fs");
   if (staged) await deps.layers.adopt(stage, key, record.sleep?.filesBytes ?? 0);
   const moved = await deps.layers.has(key);
+  failpoint("move.layered");
   if (moved) await makeUpper(dir);
   else await rm(stage, { recursive: true, force: true });
   await syncDir(dir);
