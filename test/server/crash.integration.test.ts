@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { census, leaked } from "../fixtures/census";
-import { RealServer, untilTrue } from "./real-server";
+import { RealServer, untilTrue } from "../fixtures/real-server";
 import { bodyOf, EVENTS, image, readEvents } from "./test-server";
 
 const before = census();

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { RealServer, untilTrue } from "./real-server";
+import { RealServer, untilTrue } from "../fixtures/real-server";
 import { bodyOf, listOf } from "./test-server";
 
 /** What is promised of sandboxes holds whenever the server is killed in the middle of a change. */
