@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { PassThrough, Readable } from "node:stream";
 import { Agent, type Dispatcher, EnvHttpProxyAgent, request } from "undici";
 import type { z } from "zod";
@@ -122,6 +123,8 @@ async function tryOnce(
 }
 
 function toRequest(call: Call, apiKey: string | undefined, dispatcher: Dispatcher) {
+  // Any number of calls may have the same one, and each listens to it while it runs: that is no leak to warn of.
+  if (call.signal) setMaxListeners(0, call.signal);
   const silenceMs = call.silenceTimeoutMs ?? DEFAULT_SILENCE_MS;
   return {
     dispatcher,

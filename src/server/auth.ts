@@ -1,4 +1,4 @@
-import type { Writable } from "node:stream";
+import type { Readable, Writable } from "node:stream";
 import type { Context, MiddlewareHandler } from "hono";
 import { OpenComputerError } from "../errors";
 import { findOrganisation } from "./services/api-keys";
@@ -9,6 +9,8 @@ export interface AppEnv {
   readonly Bindings: {
     /** The answer on its way; absent where there is no connection, in the same process. */
     readonly outgoing?: Writable;
+    /** The request as it comes in; absent where there is no connection. */
+    readonly incoming?: Readable;
   };
   readonly Variables: {
     /** The rows of the caller's organisation, and no others. */

@@ -127,6 +127,20 @@ describe("an abort", () => {
     const signal = afterMs === 0 ? AbortSignal.abort() : AbortSignal.timeout(afterMs);
     await expect(transport.json(schema, { ...GET, signal })).rejects.toMatchObject({ code: "aborted" });
   });
+
+  it("ends any number of calls, which share a signal without a warning", async () => {
+    const transport = await connect({ "GET /api/thing": { chunks: [], end: "hang" } });
+    const warnings: Error[] = [];
+    const listen = (warning: Error) => void warnings.push(warning);
+    process.on("warning", listen);
+    const stop = new AbortController();
+    const calls = Array.from({ length: 30 }, () => transport.json(schema, { ...GET, signal: stop.signal }));
+    setTimeout(() => stop.abort(), 50);
+    const ends = await Promise.allSettled(calls);
+    process.off("warning", listen);
+    expect(ends.every(({ status }) => status === "rejected")).toBe(true);
+    expect(warnings).toEqual([]);
+  });
 });
 
 describe("the key", () => {

@@ -6,7 +6,7 @@ import { parseWith } from "../../image/manifest";
 import type { AppParts } from "../app";
 import type { AppEnv } from "../auth";
 import { limitBody, readBody, SMALL_BODY_BYTES } from "../request-body";
-import { requestBytes } from "./file-routes";
+import { uploadOf } from "../upload";
 
 /** How much the client leaves out because it has arrived; absent, the bytes are whole. */
 const offsetSchema = z
@@ -27,7 +27,7 @@ export function blobRoutes({ blobs }: AppParts): Hono<AppEnv> {
   app.put("/:digest", async (c) => {
     const digest = parseWith(digestSchema, c.req.param("digest"), "the digest");
     const offset = parseWith(offsetSchema, c.req.query("offset"), "the offset");
-    await blobs.put(c.get("org"), { digest, offset, content: requestBytes(c), signal: c.req.raw.signal });
+    await blobs.put(c.get("org"), { digest, offset, ...uploadOf(c) });
     return c.body(null, 204);
   });
 

@@ -1,5 +1,4 @@
 import { Readable } from "node:stream";
-import type { ReadableStream as NodeReadableStream } from "node:stream/web";
 import { type Context, Hono, type MiddlewareHandler } from "hono";
 import type { FileInfo } from "../../api/records";
 import type { FileEntry } from "../../engines/engine";
@@ -7,6 +6,7 @@ import { OpenComputerError } from "../../errors";
 import type { AppParts } from "../app";
 import type { AppEnv } from "../auth";
 import type { SandboxService } from "../services/sandbox-service";
+import { uploadOf } from "../upload";
 
 /** `/sandboxes/:id/files`: bytes in and out, streamed. */
 export function fileRoutes({ files, sandboxes }: AppParts): Hono<AppEnv> {
@@ -20,7 +20,8 @@ export function fileRoutes({ files, sandboxes }: AppParts): Hono<AppEnv> {
   });
 
   app.put("/:id/files", async (c) => {
-    await files.write(c.get("org"), c.req.param("id"), pathOf(c), requestBytes(c), c.req.raw.signal);
+    const { content, signal } = uploadOf(c);
+    await files.write(c.get("org"), c.req.param("id"), pathOf(c), content, signal);
     return c.body(null, 204);
   });
 
@@ -51,13 +52,6 @@ function wakeInBackground({ life }: SandboxService): MiddlewareHandler<AppEnv, "
     const error = new OpenComputerError("unavailable", `sandbox ${id} is being woken; ask again in a second`);
     return c.json({ ...error.toJSON(), waking: true }, 503, { "Retry-After": "1" });
   };
-}
-
-/** The bytes of a request, as they come. */
-export function requestBytes(c: Context): Readable {
-  const body = c.req.raw.body;
-  // Two declarations of one class: the web's and Node's.
-  return body === null ? Readable.from([]) : Readable.fromWeb(body as NodeReadableStream<Uint8Array>);
 }
 
 function toWebStream(content: Readable): ReadableStream<Uint8Array> {
