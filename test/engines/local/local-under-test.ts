@@ -1,10 +1,9 @@
-import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createLocalEngine } from "../../../src/engines/local/local-engine";
 import { cacheHome } from "../../../src/paths";
-import { census } from "../../fixtures/census";
+import { homeCensus, runDirOf } from "../../fixtures/home-census";
 import type { Outside } from "../../fixtures/outside";
 import type { RegistryFixture } from "../../fixtures/registry";
 import type { EngineUnderTest } from "../suite/engine-under-test";
@@ -23,7 +22,7 @@ export class LocalUnderTest {
     readonly outside: () => Outside,
   ) {
     this.home = join(tmpdir(), `oc-engine-${process.pid}-${runtime}`);
-    this.run = join("/run/opencomputer", createHash("sha256").update(this.home).digest("hex").slice(0, 12));
+    this.run = runDirOf(this.home);
   }
 
   registryUrl(): string {
@@ -50,39 +49,12 @@ export class LocalUnderTest {
 
   /** What of the machine's census belongs to this home: others may be at work beside us. */
   holdings(): string[] {
-    const slots = this.slots();
-    const ours = (line: string) =>
-      line.includes(this.run) ||
-      line.includes(this.run.slice("/run/opencomputer/".length)) ||
-      line.includes(this.home) ||
-      line.includes(`sb-suite-${process.pid}-`) ||
-      slots.some((slot) => line === `slot ${slot}` || line === `link oc${slot}` || line.startsWith(`rules ${slot}_`)) ||
-      isOrphan(line);
-    return [...census().filter(ours), ...this.stragglers()];
+    return homeCensus(this.home, (name) => name.startsWith(`sb-suite-${process.pid}-`));
   }
 
   dispose(): void {
     rmSync(this.home, { recursive: true, force: true });
   }
-
-  private slots(): string[] {
-    const dir = "/run/opencomputer/net";
-    const names = existsSync(dir) ? readdirSync(dir) : [];
-    return names.filter((name) => readOrEmpty(join(dir, name, "owner")) === this.home);
-  }
-
-  /** Processes of the runtimes that name this home on their command line. */
-  private stragglers(): string[] {
-    return readdirSync("/proc")
-      .filter((pid) => /^\d+$/.test(pid) && readOrEmpty(`/proc/${pid}/cmdline`).includes(this.run))
-      .map((pid) => `process ${pid} ${readOrEmpty(`/proc/${pid}/cmdline`).replaceAll("\0", " ")}`);
-  }
-}
-
-/** Rules of a sandbox whose slot is nobody's any more. */
-function isOrphan(line: string): boolean {
-  const slot = /^rules (\d+)_/.exec(line)?.[1];
-  return slot !== undefined && !existsSync(join("/run/opencomputer/net", slot));
 }
 
 /** The suite's view of it. */
