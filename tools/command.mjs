@@ -21,10 +21,19 @@ export function searchPath() {
  * @param {string} name
  */
 export function findProgram(name) {
+  return findPrograms(name)[0];
+}
+
+/**
+ * The full paths of all programs of a name, in the order of the search.
+ *
+ * @param {string} name
+ */
+export function findPrograms(name) {
   return searchPath()
     .split(delimiter)
     .map((folder) => join(folder, name))
-    .find(isExecutable);
+    .filter(isExecutable);
 }
 
 /** @param {string} path */

@@ -1,11 +1,15 @@
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import { installTool, originOf } from "./cache.mjs";
-import { ask, findProgram } from "./command.mjs";
+import { ask, findProgram, findPrograms } from "./command.mjs";
 import { buildGoTool } from "./go-tool.mjs";
 import { findCgroups } from "./host.mjs";
+import { provideLibseccomp } from "./libseccomp.mjs";
 import { GO_TOOLS } from "./pins.mjs";
-import { isAtLeast } from "./version-number.mjs";
+import { holesOf, refusalOf } from "./runc-holes.mjs";
 
 const RUNSC_FOLDER = `runsc-${GO_TOOLS.runsc.version}`;
+const RUNC_FOLDER = `runc-${GO_TOOLS.runc.version}`;
 
 /**
  * @typedef {{ ok: boolean, found?: string, note?: string, keeps?: string }} Finding
@@ -15,6 +19,9 @@ const RUNSC_FOLDER = `runsc-${GO_TOOLS.runsc.version}`;
 const FILES = "checkpoints of files (disk_only); those of memory and processes (full) need runsc";
 const ALL = "checkpoints of files (disk_only) and of memory and processes (full)";
 
+/** Which runtime OPENCOMPUTER_RUNTIME names. */
+const wantedRuntime = () => process.env.OPENCOMPUTER_RUNTIME || "auto";
+
 /**
  * Looks for the OCI runtime that the engine will take: the one that OPENCOMPUTER_RUNTIME names, else gVisor's runsc,
  * else runc.
@@ -22,34 +29,56 @@ const ALL = "checkpoints of files (disk_only) and of memory and processes (full)
  * @returns {Promise<Finding>}
  */
 export async function checkRuntime() {
-  const wanted = process.env.OPENCOMPUTER_RUNTIME || "auto";
+  const wanted = wantedRuntime();
   if (wanted === "crun") return { ...(await checkCrun()), keeps: FILES };
   const runsc = wanted === "runc" ? { ok: false } : await checkRunsc();
   if (runsc.ok || wanted === "runsc") return { ...runsc, keeps: ALL };
-  return { ...(await findRunc(runcNote)), keeps: FILES };
+  return { ...(await checkRunc()), keeps: FILES };
+}
+
+/** Gets a runtime of the kind that is wanted. */
+export async function provideRuntime() {
+  const wanted = wantedRuntime();
+  if (wanted === "crun") return;
+  await (wanted === "runsc" ? provideRunsc() : provideRunc());
 }
 
 /** @returns {Promise<Finding>} */
 export async function checkRunsc() {
   const path = findProgram("runsc");
   if (!path) return { ok: false };
-  const origin = originOf(path, RUNSC_FOLDER);
-  if (origin === "own") return findVersion(path);
-  return { ok: origin === "pinned", found: `${path} (fetched, ${origin})` };
-}
-
-/** Without a note: that stands where runc is the runtime that will be used. */
-export function checkRunc() {
-  return findRunc();
+  return examineFetched(path, RUNSC_FOLDER) ?? findVersion(path);
 }
 
 /**
- * @param {(version: string) => string | undefined} [toNote]
+ * Looks for a runc without known escapes: the first, as the engine does.
+ *
  * @returns {Promise<Finding>}
  */
-async function findRunc(toNote) {
-  const path = findProgram("runc");
-  return path ? findVersion(path, toNote) : { ok: false };
+export async function checkRunc() {
+  const findings = await Promise.all(findPrograms("runc").map(examineRunc));
+  return findings.find(({ ok }) => ok) ?? findings[0] ?? { ok: false };
+}
+
+/**
+ * What is to be said of one runc.
+ *
+ * @param {string} path
+ * @returns {Promise<Finding>}
+ */
+export async function examineRunc(path) {
+  const fetched = examineFetched(path, RUNC_FOLDER);
+  if (fetched) return fetched;
+  const { ok, found, version } = await findVersion(path);
+  const refusal = refusalOf(version, process.env.OPENCOMPUTER_ACCEPT_RUNC);
+  if (!ok || refusal) return { ok: false, found, ...(refusal ? { note: refusal } : {}) };
+  const holes = holesOf(version);
+  if (holes.length === 0) return { ok, found };
+  return {
+    ok,
+    found,
+    note: `accepted by OPENCOMPUTER_ACCEPT_RUNC, although its version is open to ${holes.join(", ")}`,
+  };
 }
 
 /** @returns {Promise<Finding>} */
@@ -67,26 +96,31 @@ export async function provideRunsc() {
   );
 }
 
-/**
- * A warning for versions of runc with the container escapes of November 2025, or undefined. Distributions mend old
- * versions without changing their number, so this is no reason to refuse one.
- *
- * @param {string} version
- */
-export function runcNote(version) {
-  const isMended = isAtLeast(version, "1.3.0") ? isAtLeast(version, "1.3.3") : isAtLeast(version, "1.2.8");
-  if (isMended) return undefined;
-  return "older than 1.2.8 / 1.3.3: open to CVE-2025-31133, CVE-2025-52565 and CVE-2025-52881 unless your distribution mended it; the user namespace of each sandbox softens them, runsc avoids them";
+/** Builds runc, which needs Go, a C compiler and libseccomp. */
+export async function provideRunc() {
+  await installTool(RUNC_FOLDER, ["runc"], async (folder) => {
+    const libseccomp = join(folder, "libseccomp");
+    const env = await provideLibseccomp(libseccomp);
+    await buildGoTool("runc", folder, "it runs sandboxes, and has no escapes that are known", env);
+    await rm(libseccomp, { recursive: true, force: true });
+  });
 }
 
 /**
+ * What is to be said of a program that we fetched; undefined where it is the user's own.
+ *
  * @param {string} path
- * @param {(version: string) => string | undefined} [toNote]
- * @returns {Promise<Finding>}
+ * @param {string} folder
+ * @returns {Finding | undefined}
  */
-async function findVersion(path, toNote) {
+function examineFetched(path, folder) {
+  const origin = originOf(path, folder);
+  return origin === "own" ? undefined : { ok: origin === "pinned", found: `${path} (fetched, ${origin})` };
+}
+
+/** @param {string} path */
+async function findVersion(path) {
   const { ok, text } = await ask(path, ["--version"]);
-  const version = text.split("\n")[0]?.replace(/^\w+ version /, "");
-  const note = toNote?.(text);
-  return { ok, found: `${path} ${version}`, ...(note ? { note } : {}) };
+  const version = text.split("\n")[0]?.replace(/^\w+ version /, "") ?? "";
+  return { ok, found: `${path} ${version}`, version };
 }

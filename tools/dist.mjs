@@ -10,6 +10,8 @@ const BUILD_TIMEOUT_MS = 10 * 60_000;
 /** Benchmarks install from the registry that tests have. */
 const SOURCES = ["src", "provider", "bench", "torture", "test/fixtures"];
 const SETTINGS = ["tsconfig.json", "tsconfig.build.json", "package-lock.json"];
+/** What the engine imports of these tools. */
+const SHARED = ["tools/runc-holes.mjs", "tools/version-number.mjs"];
 const RECORD = "dist/.sources";
 
 /** Compiles everything into dist/ that is not made of the sources as they are. */
@@ -19,7 +21,7 @@ export async function provideDist() {
 }
 
 async function provideTypeScript() {
-  const digest = await digestFiles([...SETTINGS, ...(await listSources())]);
+  const digest = await digestFiles([...SETTINGS, ...SHARED, ...(await listSources())]);
   const built = await readFile(join(PROJECT, RECORD), "utf8").catch(() => "");
   if (built === digest) return;
   await step("Compiling TypeScript into dist/", (onLine) =>

@@ -17,20 +17,22 @@ const GO_PACKAGES = { apt: ["golang-go"], dnf: ["golang"], pacman: ["go"], apk: 
  * @param {keyof typeof GO_TOOLS} name
  * @param {string} folder
  * @param {string} purpose Ends the step's title: why it is built.
+ * @param {Readonly<Record<string, string>>} [env] What this machine's compiler has to know in addition.
  */
-export async function buildGoTool(name, folder, purpose) {
+export async function buildGoTool(name, folder, purpose, env = {}) {
   const tool = GO_TOOLS[name];
   const go = await provideGo(name);
   const workspace = await mkdtemp(join(tmpdir(), `${name}-`));
-  const options = { cwd: workspace, env: { GOWORK: "off", GO111MODULE: "on", ...tool.env } };
+  const options = { cwd: workspace, env: { GOWORK: "off", GO111MODULE: "on", ...tool.env, ...env } };
   try {
     await step(
       `Building ${name} ${tool.version} from Go modules (${tool.takes} at first): ${purpose}`,
       async (onLine) => {
         await run(go, ["mod", "init", "tools"], { ...options, timeoutMs: 60_000 });
         await run(go, ["get", `${tool.package}@${tool.version}`], { ...options, timeoutMs: FETCH_TIMEOUT_MS, onLine });
-        const flags = ["-v", "-mod=mod", ...(tool.ldflags ? ["-ldflags", tool.ldflags] : [])];
-        const args = ["build", ...flags, "-o", join(folder, name), tool.package];
+        const tags = tool.tags ? ["-tags", tool.tags] : [];
+        const ldflags = tool.ldflags ? ["-ldflags", tool.ldflags] : [];
+        const args = ["build", "-v", "-mod=mod", ...tags, ...ldflags, "-o", join(folder, name), tool.package];
         await run(go, args, { ...options, timeoutMs: BUILD_TIMEOUT_MS, onLine });
       },
     );

@@ -24,6 +24,7 @@ export const PULUMI_VERSION = "3.250.0";
  * @property {string} package The main package to build.
  * @property {string} version Module version.
  * @property {string} [ldflags]
+ * @property {string} [tags]
  * @property {Readonly<Record<string, string>>} [env]
  * @property {string} takes What a first build takes on two cores, for the progress message.
  */
@@ -33,7 +34,7 @@ export const PULUMI_VERSION = "3.250.0";
  * host is older than the CLI on purpose: it is the last one whose module resolves without its repository, and the
  * protocol between the two is stable.
  *
- * @type {Readonly<Record<"pulumi" | "pulumi-language-nodejs" | "runsc" | "buildkitd" | "buildctl", GoTool>>}
+ * @type {Readonly<Record<"pulumi" | "pulumi-language-nodejs" | "runsc" | "runc" | "buildkitd" | "buildctl", GoTool>>}
  */
 export const GO_TOOLS = Object.freeze({
   pulumi: {
@@ -53,6 +54,14 @@ export const GO_TOOLS = Object.freeze({
     ldflags: "-X gvisor.dev/gvisor/runsc/version.version=v0.0.0-20260905035102-160fafc42237",
     env: { CGO_ENABLED: "0" },
     takes: "about two minutes",
+  },
+  runc: {
+    package: "github.com/opencontainers/runc",
+    version: "v1.5.2",
+    // Names of users and hosts without the C library, which loads parts of itself at run time.
+    tags: "seccomp,urfave_cli_no_docs,netgo,osusergo",
+    env: { CGO_ENABLED: "1" },
+    takes: "about a minute",
   },
   buildkitd: {
     package: "github.com/moby/buildkit/cmd/buildkitd",

@@ -1,11 +1,19 @@
 import { existsSync } from "node:fs";
 import { dirname, isAbsolute } from "node:path";
 import { ask, findProgram } from "./command.mjs";
-import { checkRunc, checkRunsc, checkRuntime, provideRunsc } from "./container-runtime.mjs";
+import {
+  checkRunc,
+  checkRunsc,
+  checkRuntime,
+  provideRunc,
+  provideRunsc,
+  provideRuntime,
+} from "./container-runtime.mjs";
 import * as host from "./host.mjs";
 import { findCompiler, NATIVE_PROGRAMS } from "./native-programs.mjs";
 import { MINIMUM } from "./pins.mjs";
 import { checkDynamicPlugin, checkLanguageHost, checkPulumi, providePulumi } from "./pulumi-cli.mjs";
+import { SOUND_RUNC } from "./runc-holes.mjs";
 import { isAtLeast } from "./version-number.mjs";
 
 const GIB = 1024 ** 3;
@@ -123,17 +131,18 @@ export const REQUIREMENTS = Object.freeze([
     what: "runs build steps and sandboxes",
     neededFor: ENGINE,
     check: checkRuntime,
-    hint: "install runc with your package manager, or gVisor: https://gvisor.dev/docs/user_guide/install/",
+    hint: `install ${SOUND_RUNC} with your package manager, or gVisor: https://gvisor.dev/docs/user_guide/install/; or set OPENCOMPUTER_ACCEPT_RUNC to the version of an older runc that your distribution has mended`,
     packages: sameEverywhere("runc"),
-    provide: provideRunsc,
+    provide: provideRuntime,
   },
   {
     name: "runc",
     what: "is the runtime that every distribution has",
     neededFor: ["test"],
     check: checkRunc,
-    hint: "install runc with your package manager",
+    hint: `install ${SOUND_RUNC}`,
     packages: sameEverywhere("runc"),
+    provide: provideRunc,
   },
   {
     name: "runsc",

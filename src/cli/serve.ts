@@ -8,12 +8,16 @@ import type { Terminal } from "./terminal";
 
 const HELP = `
 Prints its log as JSON lines. Ctrl-C stops it; sandboxes run on, and the next start takes them over.
-Every option may also be set in the environment: OPENCOMPUTER_PORT, _HOME, _ENGINE, _RUNTIME, _BASE.
+Every option may also be set in the environment: OPENCOMPUTER_PORT, _HOME, _ENGINE, _RUNTIME, _ACCEPT_RUNC, _BASE,
+_DISK_MB.
 
 Examples:
   $ pulumi-opencomputer serve
   $ pulumi-opencomputer serve --port 8080 --runtime runc
   $ pulumi-opencomputer serve --home /tmp/try --base mmdebstrap:bookworm`;
+
+/** As the command line names them. */
+type ServeOptions = Omit<ServerOptions, "diskMB"> & { readonly diskMb?: string };
 
 /** `serve`: the server, in the foreground. */
 export function serveCommand(terminal: Terminal): Command {
@@ -28,9 +32,11 @@ export function serveCommand(terminal: Terminal): Command {
     .addOption(
       new Option("--runtime <runtime>", "OCI runtime (default: auto)").choices(["auto", "runsc", "runc", "crun"]),
     )
+    .option("--accept-runc <version>", "take this very version of runc, although it is open to known escapes")
+    .option("--disk-mb <number>", "MiB that a build step and a sandbox may write (default: 20480)")
     .option("--base <source>", "base file system: tar:…, dir:…, mmdebstrap:SUITE, oci:REF (default: by machine)")
     .addHelpText("after", HELP)
-    .action(async (options: ServerOptions) => {
+    .action(async ({ diskMb, ...options }: ServeOptions) => {
       // Layers say who may read what in an image; whose umask the server was started with must not. Secrets have modes.
       process.umask(0o022);
       // The other commands need no server inside them, and start faster without.
@@ -39,8 +45,9 @@ export function serveCommand(terminal: Terminal): Command {
         import("../server/main.js"),
       ]);
       const uid = process.geteuid?.() ?? -1;
+      const settings = { ...options, ...(diskMb === undefined ? {} : { diskMB: diskMb }) };
       const config = tellFatal(terminal, () =>
-        readServerConfig(options, { env: terminal.env, uid, homeDir: homedir() }),
+        readServerConfig(settings, { env: terminal.env, uid, homeDir: homedir() }),
       );
       const server = await startServer(config, terminal.signal);
       if (terminal.isInteractive) {

@@ -20,17 +20,22 @@ export interface ServerConfig {
   readonly engine: "auto" | "local";
   /** OCI runtime of the local engine; `auto` is runsc where it is there. */
   readonly runtime: "auto" | "runsc" | "runc" | "crun";
+  /** The version of a runc that is taken although it is open to known escapes: its distribution mended it. */
+  readonly acceptRunc?: string;
   /** Where the base root filesystem comes from: `tar:…`, `dir:…`, `mmdebstrap:SUITE`, `oci:REF`. Default: by machine. */
   readonly base?: string;
   /** Limit of a build step where a request does not say. */
   readonly stepTimeoutSeconds: number;
+  /** What a build step may write, and a sandbox that does not say; in MiB. Default: the engine's, 20480. */
+  readonly diskMB?: number;
   readonly logLevel: LogLevel;
 }
 
 /** What a caller may say; options win over the environment. Numbers may stand as text, as on a command line. */
 export type ServerOptions = Partial<
-  Omit<ServerConfig, "port" | "stepTimeoutSeconds"> & {
+  Omit<ServerConfig, "port" | "stepTimeoutSeconds" | "diskMB"> & {
     readonly port: number | string;
+    readonly diskMB: number | string;
     readonly stepTimeoutSeconds: number | string;
   }
 >;
@@ -43,8 +48,10 @@ const serverConfigSchema = z.strictObject({
   cacheDir: z.string().startsWith("/", "must be an absolute path"),
   engine: z.enum(["auto", "local"], 'must be "auto" or "local"').default("auto"),
   runtime: z.enum(["auto", "runsc", "runc", "crun"]).default("auto"),
+  acceptRunc: z.string().min(1).optional(),
   base: z.string().min(1).optional(),
   stepTimeoutSeconds: z.coerce.number().int().min(1).max(86_400).default(1800),
+  diskMB: z.coerce.number().int().min(64).max(1_073_741_824).optional(),
   logLevel: z.enum(LOG_LEVELS).default("info"),
 }) satisfies z.ZodType<ServerConfig>;
 
@@ -76,8 +83,10 @@ const VARIABLES: Readonly<Record<string, string>> = {
   allowedHosts: "OPENCOMPUTER_ALLOWED_HOSTS",
   engine: "OPENCOMPUTER_ENGINE",
   runtime: "OPENCOMPUTER_RUNTIME",
+  acceptRunc: "OPENCOMPUTER_ACCEPT_RUNC",
   base: "OPENCOMPUTER_BASE",
   stepTimeoutSeconds: "OPENCOMPUTER_STEP_TIMEOUT",
+  diskMB: "OPENCOMPUTER_DISK_MB",
   logLevel: "OPENCOMPUTER_LOG_LEVEL",
 };
 
@@ -88,8 +97,10 @@ function fromEnvironment(inputs: PathInputs): Record<string, unknown> {
     allowedHosts: env["OPENCOMPUTER_ALLOWED_HOSTS"]?.split(",").map((name) => name.trim()),
     engine: env["OPENCOMPUTER_ENGINE"],
     runtime: env["OPENCOMPUTER_RUNTIME"],
+    acceptRunc: env["OPENCOMPUTER_ACCEPT_RUNC"],
     base: env["OPENCOMPUTER_BASE"],
     stepTimeoutSeconds: env["OPENCOMPUTER_STEP_TIMEOUT"],
+    diskMB: env["OPENCOMPUTER_DISK_MB"],
     logLevel: env["OPENCOMPUTER_LOG_LEVEL"],
   };
   // A variable that is set to nothing is not set.

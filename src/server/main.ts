@@ -19,9 +19,14 @@ const START_TIMEOUT_MS = 3_600_000;
  * await server.close()
  */
 export async function startServer(config: ServerConfig, signal?: AbortSignal): Promise<RunningServer> {
-  const { home, cacheDir, runtime, base } = config;
+  const { home, cacheDir, runtime, acceptRunc, base, diskMB } = config;
   return await runServer(config, {
-    engine: createLocalEngine({ home, cacheDir, runtime, ...(base ? { base } : {}), hostEnv: process.env }),
+    engine: createLocalEngine({
+      ...{ home, cacheDir, runtime, hostEnv: process.env },
+      ...(acceptRunc ? { acceptRunc } : {}),
+      ...(base ? { base } : {}),
+      ...(diskMB === undefined ? {} : { diskMB }),
+    }),
     openStore: (dir) => openSqliteStore(join(dir, "server.db")),
     log: createLog(config.logLevel),
     now: Date.now,

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { access, constants } from "node:fs/promises";
 import { delimiter, join } from "node:path";
+import { refusalOf, SOUND_RUNC } from "../../../tools/runc-holes.mjs";
 import { OpenComputerError } from "../../errors";
 import { runCommand } from "./command";
 import type { RuntimeKind } from "./oci-spec";
@@ -20,10 +21,18 @@ export interface RuntimeBinary {
   readonly version: string;
 }
 
+/** Which runtime is wanted. */
+export interface RuntimeWish {
+  /** `auto` is runsc where it is there, else runc. */
+  readonly runtime: RuntimeKind | "auto";
+  /** The version of a runc that is taken although that version is open to known escapes. Default: none. */
+  readonly acceptRunc?: string;
+}
+
 /** Where programs may be: on the host's PATH, in the standard places, then in the cache. */
 export function searchDirs(path: string | undefined, cacheDir: string): string[] {
   const standard = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
-  return [...(path ?? "").split(delimiter).filter(Boolean), ...standard, join(cacheDir, "bin")];
+  return [...new Set([...(path ?? "").split(delimiter).filter(Boolean), ...standard, join(cacheDir, "bin")])];
 }
 
 const HOST_TOOLS = {
@@ -35,7 +44,7 @@ const HOST_TOOLS = {
 
 const HOW_TO_GET: Record<RuntimeKind, string> = {
   runsc: "install gVisor (https://gvisor.dev/docs/user_guide/install/), or set OPENCOMPUTER_RUNTIME=runc",
-  runc: "install it, for example with `apt-get install runc`",
+  runc: `install ${SOUND_RUNC}, for example with \`apt-get install runc\``,
   crun: "install it, for example with `apt-get install crun`",
 };
 
@@ -47,30 +56,33 @@ function ownPrograms(): string {
 }
 
 /**
- * Finds everything in these directories, the first that has it; the agent is part of this package.
+ * Finds everything in these directories, the first that has it; the agent is part of this package. A runc that is open to
+ * known escapes is passed over, and where there is no other, nothing runs.
  *
  * @throws requirement_missing naming what is missing and how to get it
  */
-export async function findBinaries(
-  wanted: RuntimeKind | "auto",
-  dirs: readonly string[],
-  own = ownPrograms(),
-): Promise<Binaries> {
+export async function findBinaries(wish: RuntimeWish, dirs: readonly string[], own = ownPrograms()): Promise<Binaries> {
   for (const [tool, parcel] of Object.entries(HOST_TOOLS)) {
-    if (!(await findProgram(tool, dirs))) {
+    if ((await findPrograms(tool, dirs)).length === 0) {
       throw missing(`the program ${tool}`, `install it, for example with \`apt-get install ${parcel}\``);
     }
   }
   const [agent, hand] = [await findOwn("agent", own), await findOwn("hand", own)];
-  return { runtime: await findRuntime(wanted, dirs), agent, hand };
+  return { runtime: await findRuntime(wish, dirs), agent, hand };
 }
 
-async function findRuntime(wanted: RuntimeKind | "auto", dirs: readonly string[]): Promise<RuntimeBinary> {
-  const kinds: readonly RuntimeKind[] = wanted === "auto" ? ["runsc", "runc"] : [wanted];
-  for (const kind of kinds) {
-    const path = await findProgram(kind, dirs);
-    if (path) return { kind, path, version: await readVersion(path) };
+async function findRuntime(wish: RuntimeWish, dirs: readonly string[]): Promise<RuntimeBinary> {
+  const { runtime: wanted } = wish;
+  const refusals: string[] = [];
+  for (const kind of wanted === "auto" ? (["runsc", "runc"] as const) : [wanted]) {
+    for (const path of await findPrograms(kind, dirs)) {
+      const version = await readVersion(path);
+      const refusal = kind === "runc" ? refusalOf(version, wish.acceptRunc) : undefined;
+      if (refusal === undefined) return { kind, path, version };
+      refusals.push(`the local engine runs nothing with ${path}: ${refusal}`);
+    }
   }
+  if (refusals[0] !== undefined) throw new OpenComputerError("requirement_missing", refusals[0]);
   if (wanted !== "auto") throw missing(`the container runtime ${wanted}`, HOW_TO_GET[wanted]);
   throw missing("a container runtime (runsc or runc)", `${HOW_TO_GET.runc}; or ${HOW_TO_GET.runsc}`);
 }
@@ -89,11 +101,11 @@ async function findOwn(name: string, dir: string): Promise<string> {
   throw new OpenComputerError("requirement_missing", `the local engine needs ${what}: ${howToGet}`);
 }
 
-async function findProgram(name: string, dirs: readonly string[]): Promise<string | null> {
-  for (const dir of dirs) {
-    if (await isExecutable(join(dir, name))) return join(dir, name);
-  }
-  return null;
+/** All of a name, in the order of the directories. */
+async function findPrograms(name: string, dirs: readonly string[]): Promise<string[]> {
+  const paths = dirs.map((dir) => join(dir, name));
+  const found = await Promise.all(paths.map(isExecutable));
+  return paths.filter((_, index) => found[index]);
 }
 
 async function isExecutable(file: string): Promise<boolean> {

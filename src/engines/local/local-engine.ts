@@ -15,6 +15,10 @@ import { createMemoryStore } from "./checkpoints/memory-store";
 import type { SandboxDeps } from "./checkpoints/sandbox-deps";
 import { freezeStarted } from "./checkpoints/started-image";
 import { type ContainerDeps, endContainer } from "./container";
+import { DEFAULT_DISK_MB } from "./disk-quota";
+import { createDiskSpace } from "./disk-space";
+import { measureContainer } from "./disk-usage";
+import { DiskWatch } from "./disk-watch";
 import { createStacks, flattenedKeys } from "./flatten";
 import { createHand, type Hand } from "./hand";
 import { type LocalHome, localHome, makeHome } from "./home";
@@ -22,8 +26,10 @@ import { AGENT_INSIDE, gatherHostFacts, type HostFacts } from "./host-facts";
 import { createLayerStore } from "./layer-store";
 import { unmountBelow } from "./mounts";
 import { createNetworkPool, type NetworkPool } from "./network";
+import type { Destinations } from "./network-exits";
 import type { RuntimeKind } from "./oci-spec";
 import { probeOverlay } from "./overlay-probe";
+import { removeTree } from "./remove-tree";
 import { createRuntime } from "./runtime";
 import { createSandboxFiles, type SandboxFiles } from "./sandbox-files";
 import { createSandboxes, type Sandboxes } from "./sandboxes";
@@ -36,12 +42,18 @@ export interface LocalEngineOptions {
   readonly cacheDir: string;
   /** `auto` is runsc where it is there, else runc. */
   readonly runtime: RuntimeKind | "auto";
+  /** The version of a runc that is taken although that version is open to known escapes. Default: none. */
+  readonly acceptRunc?: string;
   /** `OPENCOMPUTER_BASE`. */
   readonly base?: string;
   /** Where PATH, proxies, mirrors and certificates are found. */
   readonly hostEnv: Readonly<Record<string, string | undefined>>;
   /** Name servers, `address` or `address:port`, for sandboxes that reach certain names only. Default: the host's. */
   readonly resolvers?: readonly string[];
+  /** Private addresses and blocks that containers reach all the same; an address means itself. Default: none. */
+  readonly reach?: readonly string[];
+  /** What a build step may write, and a sandbox that has no quota of its own; in MiB. Default: 20480. */
+  readonly diskMB?: number;
 }
 
 type EngineDeps = BuildDeps & SandboxDeps;
@@ -54,6 +66,7 @@ interface Started {
   readonly binary: RuntimeBinary;
   readonly sandboxes: Sandboxes;
   readonly files: SandboxFiles;
+  readonly diskWatch: DiskWatch;
 }
 
 /**
@@ -85,6 +98,7 @@ export function createLocalEngine(options: LocalEngineOptions): Engine {
     },
     createSandbox: async (spec, signal) => up().sandboxes.create(spec, signal),
     sandboxStatus: async (id) => up().sandboxes.status(id),
+    stopReason: async (id) => up().sandboxes.stopReason(id),
     checkpoint: async (id, kind, signal) => up().sandboxes.checkpoint(id, kind, signal),
     restore: async (spec, signal) => up().sandboxes.restore(spec, signal),
     hibernate: async (id, signal) => up().sandboxes.hibernate(id, signal),
@@ -111,6 +125,7 @@ export function createLocalEngine(options: LocalEngineOptions): Engine {
       const engine = started;
       started = undefined;
       if (!engine) return;
+      engine.diskWatch.close();
       engine.deps.agents.close();
       await engine.deps.stacks.close();
       await engine.sandboxes.close();
@@ -122,15 +137,20 @@ export function createLocalEngine(options: LocalEngineOptions): Engine {
 async function startEngine(options: LocalEngineOptions, start: StartOptions): Promise<Started> {
   assertRoot();
   const home = localHome(options.home);
-  const binaries = await findBinaries(options.runtime, searchDirs(options.hostEnv["PATH"], options.cacheDir));
+  const binaries = await findBinaries(options, searchDirs(options.hostEnv["PATH"], options.cacheDir));
   const hand = createHand(binaries.hand, home.handSocket);
-  const networks = createNetworkPool(home.root, hand, options.resolvers);
+  const networks = createNetworkPool(home.root, hand, options);
   await makeHome(home);
   try {
     const { deps, forSandboxes, base } = await prepare(options, start, { home, binaries, hand, networks });
     const sandboxes = createSandboxes({ ...deps, facts: forSandboxes });
-    await reconcile(deps, sandboxes, new Set(start.knownSandboxes));
-    return { deps, forSandboxes, base, binary: binaries.runtime, sandboxes, files: createSandboxFiles(sandboxes.exec) };
+    await reconcile(deps, sandboxes, new Set(start.knownSandboxes), {
+      steps: deps.facts.destinations,
+      sandboxes: forSandboxes.destinations,
+    });
+    const diskWatch = watchDisk(deps, sandboxes);
+    const files = createSandboxFiles(sandboxes.exec);
+    return { deps, forSandboxes, base, binary: binaries.runtime, sandboxes, files, diskWatch };
   } catch (error) {
     await leaveHost({ home, hand, networks });
     throw error;
@@ -145,7 +165,7 @@ interface Groundwork {
 }
 
 async function prepare(
-  { cacheDir, hostEnv, base: source }: LocalEngineOptions,
+  { cacheDir, hostEnv, base: source, diskMB = DEFAULT_DISK_MB }: LocalEngineOptions,
   { onProgress, signal }: StartOptions,
   { home, binaries, hand, networks }: Groundwork,
 ): Promise<{ deps: EngineDeps; forSandboxes: HostFacts; base: BaseLayer }> {
@@ -172,23 +192,40 @@ async function prepare(
     limitSwap: await accountsSwap(),
     overlay,
     openFiles: await openFilesLimit(),
+    disk: createDiskSpace(home.root, diskMB),
   };
   return { deps, forSandboxes, base };
 }
 
+function watchDisk({ home, hand, disk }: EngineDeps, sandboxes: Sandboxes): DiskWatch {
+  const watch = new DiskWatch({
+    space: disk,
+    users: async () => [...(await sandboxes.diskUsers()), ...disk.steps],
+    measure: (dir) => measureContainer(hand, home, dir),
+    now: () => performance.now(),
+  });
+  void watch.run();
+  return watch;
+}
+
 /** Removes what a predecessor left that is in nobody's records; sandboxes that run and are known stay. */
-async function reconcile(deps: ContainerDeps, sandboxes: Sandboxes, known: ReadonlySet<string>): Promise<void> {
+async function reconcile(
+  deps: ContainerDeps,
+  sandboxes: Sandboxes,
+  known: ReadonlySet<string>,
+  destinations: Destinations,
+): Promise<void> {
   const { home, runtime } = deps;
   await sandboxes.reconcile(known);
   for (const name of await readdir(home.active)) {
     const dir = join(home.active, name);
     await endContainer(deps, dir);
-    await rm(dir, { recursive: true, force: true });
+    await removeTree(dir);
   }
   const adopted = new Set(await readdir(home.sandboxes));
   const strays = [...(await runtime.list()), ...(await readdir(home.merged))].filter((id) => !adopted.has(id));
   for (const id of strays) await endContainer(deps, join(home.active, id));
-  await deps.networks.reclaim((await sandboxes.inUse()).slots);
+  await deps.networks.reclaim((await sandboxes.inUse()).slots, destinations);
 }
 
 /** Gives back what the engine itself holds of the machine; what sandboxes stand on stays while there are any. */
@@ -214,6 +251,7 @@ function describeEngine({ base, binary }: Started): EngineInfo {
     base: base.description,
     baseDigest: base.digest,
     checkpointKinds: binary.kind === "runsc" ? ["disk_only", "full"] : ["disk_only"],
+    diskQuota: "watched",
   };
 }
 

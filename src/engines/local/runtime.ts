@@ -1,4 +1,4 @@
-import { readFile, rm } from "node:fs/promises";
+import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { OpenComputerError } from "../../errors";
 import {
@@ -95,6 +95,8 @@ export function createRuntime(binary: RuntimeBinary, stateDir: string, hand: Han
       if (kind === "runsc") await removeAgentPipes(pipesOf(id));
     },
     async list() {
+      // A newer runc does not list a place that is not there.
+      await mkdir(join(stateDir, kind), { recursive: true, mode: 0o700 });
       const text = await runCommand(path, [...flags, "list", "--quiet"]);
       return text.split("\n").filter(Boolean);
     },
