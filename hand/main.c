@@ -7,11 +7,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "listing.h"
 #include "merge.h"
 #include "mounts.h"
 #include "network.h"
 #include "protocol.h"
 #include "run.h"
+#include "usage.h"
 
 /*
  * The hand of the local engine: does for the server what a program in JavaScript cannot do itself, or only by starting
@@ -68,6 +70,12 @@ static _Noreturn void work(const struct request *request, int life)
         remove_named_link(request);
     if (strcmp(verb, "merge") == 0)
         merge_layers(request);
+    if (strcmp(verb, "list") == 0)
+        write_listing(request);
+    if (strcmp(verb, "check") == 0)
+        check_listing(request);
+    if (strcmp(verb, "usage") == 0)
+        sum_usage(request);
     answer(request->number, -1, "unknown verb");
 }
 

@@ -29,6 +29,10 @@ export const ERROR_CODES = [
   "aborted",
   /** The server cannot be reached or is stopping. */
   "unavailable",
+  /** The organisation has or does as much as it may; `details` has `quota`, `value` and `limit`. */
+  "quota_exceeded",
+  /** The disk is nearly full; the message says what makes room. */
+  "insufficient_storage",
   /** The engine or server cannot do this. */
   "unsupported",
   /** Something that the machine must have is missing; the message says how to get it. */

@@ -255,6 +255,8 @@ export interface CreateSandboxRequest {
   readonly timeout?: number;
   readonly memoryMB?: number;
   readonly cpuCount?: number;
+  /** What it may write, in MiB: 64 to 262144. Default: the server's quota. */
+  readonly diskMB?: number;
   readonly stepTimeoutSeconds?: number;
   readonly tags?: Readonly<Record<string, string>>;
   readonly network?: NetworkPolicy;

@@ -62,6 +62,8 @@ export interface SandboxInfo {
   readonly metadata?: Readonly<Record<string, string>>;
   readonly cpuCount?: number;
   readonly memoryMB?: number;
+  /** What it may write, in MiB. Absent: the server's quota. */
+  readonly diskMB?: number;
   readonly startedAt?: string;
   /** When the idle timeout will hibernate it, as things stand; absent where it has none. */
   readonly endAt?: string | null;
@@ -72,6 +74,8 @@ export interface SandboxInfo {
   readonly network?: NetworkPolicy;
   /** Ours: who created it, in the creator's own words; see `createSandbox`. */
   readonly owner?: string;
+  /** Ours: why it stopped where nobody stopped it, for people: `was over its disk quota of 20480 MB: …`. */
+  readonly stopReason?: string;
 }
 
 /**
@@ -129,6 +133,8 @@ export interface ServerInfo {
   readonly baseDigest: string;
   /** What checkpoints keep here. */
   readonly checkpointKinds?: readonly CheckpointKind[];
+  /** How sandboxes are kept to their disk quota: `hard` fails the write, `watched` ends who is over it within seconds. */
+  readonly diskQuota?: "hard" | "watched" | "none";
 }
 
 /** Ours: what a build of an image would do. */

@@ -138,6 +138,7 @@ export const sandboxInfoSchema = z.object({
   metadata: z.record(z.string(), z.string()).optional(),
   cpuCount: z.number().optional(),
   memoryMB: z.number().optional(),
+  diskMB: z.number().optional(),
   startedAt: z.string().optional(),
   /** When the idle timeout will stop it, as things stand; absent where it has none. */
   endAt: z.string().nullish(),
@@ -146,6 +147,7 @@ export const sandboxInfoSchema = z.object({
   tags: z.record(z.string(), z.string()).optional(),
   network: networkPolicySchema.optional(),
   owner: z.string().optional(),
+  stopReason: z.string().optional(),
 }) satisfies z.ZodType<SandboxInfo>;
 
 const timeoutSecondsSchema = z.int().min(0).max(31_536_000);
@@ -159,6 +161,9 @@ export const createSandboxFieldsSchema = {
   cpuCount: z.number().min(0.1).max(256).optional(),
   stepTimeoutSeconds: stepTimeoutSecondsSchema.optional(),
 };
+
+/** What a sandbox may write, in MiB; as much as the hosted service allows. */
+export const diskMBSchema = z.int().min(64).max(262_144);
 
 /** A sandbox's tags, as the hosted service says them. */
 export const sandboxTagsSchema = z.object({
@@ -251,6 +256,7 @@ export const serverInfoSchema = z.object({
   base: z.string(),
   baseDigest: z.string(),
   checkpointKinds: z.array(checkpointKindSchema).optional(),
+  diskQuota: z.enum(["hard", "watched", "none"]).optional(),
 }) satisfies z.ZodType<ServerInfo>;
 
 /** Ours: what a build of an image would do. */

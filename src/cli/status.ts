@@ -55,6 +55,12 @@ async function readStatus({ env, signal }: Terminal): Promise<Status> {
   return { running: true, url: card.url, pid: card.pid, ...place, server: info };
 }
 
+const DISK_QUOTA: Readonly<Record<NonNullable<ServerInfo["diskQuota"]>, string>> = {
+  hard: "quotas are hard: a write that is over one fails",
+  watched: "quotas are watched every 5 s: who is over one is ended",
+  none: "no quotas",
+};
+
 function describe({ running, starting, url, pid, home, log, server }: Status): string {
   if (starting) return starting;
   if (!running) return `not running (home ${home}); start it with: pulumi-opencomputer serve`;
@@ -66,6 +72,7 @@ function describe({ running, starting, url, pid, home, log, server }: Status): s
     ["version", server?.version],
     ["engine", server && `${server.engine}, ${server.runtime} ${server.runtimeVersion}`],
     ["keeps", server?.checkpointKinds && `${server.checkpointKinds.join(" and ")} checkpoints`],
+    ["disk", server?.diskQuota && DISK_QUOTA[server.diskQuota]],
     ["base", server && `${server.base} (${server.baseDigest.slice(0, 12)})`],
   ];
   return lines.flatMap(([name, value]) => (value === undefined ? [] : `${String(name).padEnd(8)} ${value}`)).join("\n");

@@ -30,7 +30,8 @@ export interface Engine {
    * Builds what is not built yet, step by step, and returns the checkpoint. Layers of the steps that passed stay when a
    * later one fails or the signal fires; nothing half-built becomes visible.
    *
-   * @throws build_failed with `details` {step, stepType, summary, exitCode, lastLines}; build_cancelled; blob_missing
+   * @throws build_failed with `details` {step, stepType, summary, exitCode, lastLines}; build_cancelled; blob_missing;
+   *   insufficient_storage
    */
   build(request: BuildRequest): Promise<Checkpoint>;
 
@@ -42,6 +43,12 @@ export interface Engine {
 
   /** What the sandbox is now; `stopped` also where the engine never heard of it. */
   sandboxStatus(id: string): Promise<EngineSandboxStatus>;
+
+  /**
+   * Why a sandbox is stopped that nobody stopped, to be read after a subject: `was over its disk quota of …`. Null where the
+   * engine does not know, and once it was destroyed.
+   */
+  stopReason(id: string): Promise<string | null>;
 
   /**
    * Keeps what a sandbox is now, to start others from. Of a running one, `disk_only` freezes its processes while its
@@ -123,7 +130,14 @@ export interface EngineInfo {
   readonly baseDigest: string;
   /** What {@link Engine.checkpoint} can keep. */
   readonly checkpointKinds: readonly CheckpointKind[];
+  readonly diskQuota: DiskQuotaKind;
 }
+
+/**
+ * How sandboxes and build steps are kept to their disk quota: `hard` fails the write, `watched` ends who is over it within
+ * seconds, `none` does not.
+ */
+export type DiskQuotaKind = "hard" | "watched" | "none";
 
 /** `disk_only` keeps files; `full` keeps memory and processes, too, and what starts from it goes on where they were. */
 export type CheckpointKind = "disk_only" | "full";
@@ -209,6 +223,8 @@ export interface SandboxSpec {
   readonly checkpoint: Checkpoint;
   readonly memoryMB: number;
   readonly cpuCount: number;
+  /** What it may write, in MiB. Default: the engine's. */
+  readonly diskMB?: number;
   /** What it reaches. Default: `egress`. */
   readonly network?: NetworkPolicy;
 }

@@ -21,6 +21,8 @@ export interface SandboxOpts extends ConnectionOptions {
   readonly memoryMB?: number;
   /** Default: the server's. */
   readonly cpuCount?: number;
+  /** What it may write, in MiB: 64 to 262144. Default: the server's quota, 20480 unless it was started with another. */
+  readonly diskMB?: number;
   /** Up to 50, to find it by; `sandbox.setTags` changes them. */
   readonly tags?: Readonly<Record<string, string>>;
   /** What it reaches: `none`, `egress` or `{ allow: ["pypi.org", "*.github.com", "192.0.2.0/24"] }`. Default `egress`. */
@@ -34,11 +36,11 @@ export interface SandboxOpts extends ConnectionOptions {
 }
 
 /** Options of the official SDK that mean something that no server of ours can do: better an error than a surprise. */
-const UNSUPPORTED = ["burst", "sandboxFamily", "diskMB", "secretStore", "previewAuth", "webhooks"];
+const UNSUPPORTED = ["burst", "sandboxFamily", "secretStore", "previewAuth", "webhooks"];
 
 /** What goes to the server as it is. */
 const FIELDS = [
-  ...["snapshot", "envs", "metadata", "timeout", "memoryMB", "cpuCount", "stepTimeoutSeconds"],
+  ...["snapshot", "envs", "metadata", "timeout", "memoryMB", "cpuCount", "diskMB", "stepTimeoutSeconds"],
   ...["tags", "network"],
 ];
 

@@ -19,6 +19,8 @@ export const STATUS_BY_CODE: Readonly<Record<ErrorCode, ContentfulStatusCode>> =
   // Nobody reads this answer: the caller has left.
   aborted: 400,
   unavailable: 503,
+  quota_exceeded: 429,
+  insufficient_storage: 507,
   unsupported: 501,
   requirement_missing: 503,
   protocol: 502,
@@ -33,7 +35,8 @@ export function answerError(log: Log) {
       log.error({ err: error, method: c.req.method, path: c.req.path }, "a request broke");
     }
     const body = toErrorJson(error);
-    return c.json(body, STATUS_BY_CODE[body.code ?? "internal"]);
+    const status = thrown instanceof HTTPException ? thrown.status : STATUS_BY_CODE[body.code ?? "internal"];
+    return c.json(body, status, body.code === "quota_exceeded" ? { "Retry-After": "1" } : {});
   };
 }
 
@@ -43,7 +46,8 @@ export function answerUnknownRoute(c: Context): Response {
   return c.json(error.toJSON(), STATUS_BY_CODE.not_found);
 }
 
-/** Hono raises these for a body that is too large or no JSON. */
+/** Ours where a status says more than the code of an error does; Hono's own else. */
 function toOurs(thrown: HTTPException): unknown {
+  if (isOpenComputerError(thrown.cause)) return thrown.cause;
   return thrown.status < 500 ? invalidInput("the request", [{ path: "", message: thrown.message }]) : thrown;
 }

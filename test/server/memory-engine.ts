@@ -56,6 +56,8 @@ export class MemoryEngine implements Engine {
   readonly failures: { [transition in Transition]?: Error } = {};
   /** Set to make transitions wait for {@link release} of this name. */
   readonly holds: { [transition in Transition]?: string } = {};
+  /** Why sandboxes are gone that nobody stopped. */
+  readonly stopReasons = new Map<string, string>();
   /** What checkpoints kept, by the layer that they added. */
   private readonly kept = new Map<string, ReadonlyMap<string, Buffer>>();
   private readonly gates = new Map<string, PromiseWithResolve>();
@@ -68,7 +70,8 @@ export class MemoryEngine implements Engine {
 
   describe(): EngineInfo {
     const { baseDigest, checkpointKinds } = this;
-    return { engine: "memory", runtime: "none", runtimeVersion: "0", base: "nothing", baseDigest, checkpointKinds };
+    const kinds = { checkpointKinds, diskQuota: "none" } as const;
+    return { engine: "memory", runtime: "none", runtimeVersion: "0", base: "nothing", baseDigest, ...kinds };
   }
 
   async plan(manifest: ImageManifest) {
@@ -126,6 +129,10 @@ export class MemoryEngine implements Engine {
     const sandbox = this.sandboxes.get(id);
     if (sandbox === undefined) return "stopped";
     return sandbox.isAwake ? "running" : "hibernated";
+  }
+
+  async stopReason(id: string): Promise<string | null> {
+    return this.stopReasons.get(id) ?? null;
   }
 
   async checkpoint(id: string, kind: CheckpointKind, signal: AbortSignal): Promise<TakenCheckpoint> {

@@ -108,7 +108,7 @@ describe("an owner", () => {
 
 describe("a sandbox whose asker never got the answer", () => {
   const from = { kind: "image", manifest: image(), stepTimeoutMs: 1000 } as const;
-  const wish = { from, envs: {}, metadata: {}, memoryMB: 64, cpuCount: 1, timeoutSeconds: 60 };
+  const wish = { from, envs: {}, metadata: {}, memoryMB: 64, cpuCount: 1, diskMB: null, timeoutSeconds: 60 };
   const rest = { tags: {}, network: "egress", owner: null } as const;
 
   it("is removed, and the server waits for that when it stops", async () => {

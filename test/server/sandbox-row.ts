@@ -5,7 +5,15 @@ export function sandboxRow(id: string, more: Partial<SandboxRow> = {}): SandboxR
   return {
     ...{ id, status: "running", checkpointId: "c", snapshot: null, snapshotVersion: null, envs: {}, metadata: {} },
     ...{ memoryMB: 64, cpuCount: 0.5, timeoutSeconds: 0, deadline: null, startedAt: 1, stoppedAt: null },
-    ...{ tags: {}, tagsUpdatedAt: null, network: "egress", owner: null, restoringTo: null },
+    ...{
+      tags: {},
+      tagsUpdatedAt: null,
+      network: "egress",
+      owner: null,
+      restoringTo: null,
+      diskMB: null,
+      stopReason: null,
+    },
     ...more,
   };
 }

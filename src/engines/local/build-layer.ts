@@ -4,8 +4,9 @@ import { failpoint } from "../../failpoint";
 import type { Step } from "../../image/image-manifest";
 import { summariseStep } from "../../image/step";
 import type { Checkpoint, OpenedBlob } from "../engine";
-import type { BuildCache } from "./build-cache";
+import type { BuildCache, Vouched } from "./build-cache";
 import { type ContainerDeps, endContainer, startContainer } from "./container";
+import type { DiskUser } from "./disk-watch";
 import { DOWNLOADS_INSIDE } from "./host-facts";
 import type { ContainerLimits } from "./oci-spec";
 import { createStepContext } from "./step-container";
@@ -27,6 +28,8 @@ export interface LayerJob {
   readonly below: Checkpoint;
   /** Whose build it is; see `BuildRequest`. */
   readonly scope: string;
+  /** Which steps share indexes with it; see download-pool.ts. */
+  readonly pool: string;
   /** Where it stands in the image, for messages; counted from 1. */
   readonly place: { readonly number: number; readonly count: number };
   readonly limits: ContainerLimits;
@@ -43,9 +46,11 @@ export interface LayerJob {
  * @throws build_failed, build_cancelled or blob_missing
  */
 export async function buildLayer(deps: BuildDeps, job: LayerJob): Promise<void> {
+  await deps.disk.assertRoom();
   const dir = await deps.layers.begin();
   const limit = AbortSignal.timeout(Math.min(job.timeoutMs, 2 ** 31 - 1));
-  const signal = AbortSignal.any([job.signal, limit]);
+  const quota = watchQuota(deps, dir);
+  const signal = AbortSignal.any([job.signal, limit, quota.signal]);
   try {
     if (!isEmptyStep(job.step)) await runInContainer(deps, job, dir, signal);
     if (signal.aborted) throw signal.reason;
@@ -53,10 +58,21 @@ export async function buildLayer(deps: BuildDeps, job: LayerJob): Promise<void> 
   } catch (error) {
     if (job.signal.aborted) throw cancelled(job);
     if (limit.aborted) throw tooLong(job);
+    if (quota.signal.aborted) throw stepError(job, String(quota.signal.reason), -1, []);
     throw error;
   } finally {
+    quota.release();
     await deps.layers.discard(dir);
   }
+}
+
+/** Lets who watches over the disk stop a step; the signal's reason says why. */
+function watchQuota({ disk }: BuildDeps, dir: string) {
+  const controller = new AbortController();
+  const end = async (reason: string) => controller.abort(reason);
+  const user: DiskUser = { dir, quotaMB: disk.quotaMB, end };
+  disk.steps.add(user);
+  return { signal: controller.signal, release: () => disk.steps.delete(user) };
 }
 
 async function runInContainer(deps: BuildDeps, job: LayerJob, dir: string, signal: AbortSignal): Promise<void> {
@@ -80,21 +96,34 @@ async function runInContainer(deps: BuildDeps, job: LayerJob, dir: string, signa
   }
 }
 
-const NO_DOWNLOADS = { wasLent: false, lendArchive: async () => false };
+const NO_DOWNLOADS = {
+  wasLent: false,
+  lendArchive: async () => false,
+  sealLists: async () => undefined,
+  distrustResponses: () => undefined,
+};
 
 /** Where a step that installs packages downloads to: beside its layer, not in it. */
-async function placeDownloads({ cache }: BuildDeps, { step, scope, below, log }: LayerJob, dir: string) {
+async function placeDownloads({ cache }: BuildDeps, { step, scope, pool, below, log }: LayerJob, dir: string) {
   const user = downloadsWith(step);
   if (user === null) return null;
   const place = join(dir, "downloads");
-  const kept = cache.of(scope, below.layers[0] ?? "");
+  const kept = cache.of(scope, below.layers[0] ?? "", pool);
   const wasLent = await kept.lend(place, user);
+  let vouched: Vouched = { lists: new Map(), responses: true };
   return {
     wasLent,
     bind: { source: place, destination: DOWNLOADS_INSIDE, readonly: false },
     lendArchive: (name: string, sha256: string) => kept.lendArchive(place, name, sha256),
+    async sealLists() {
+      vouched = { ...vouched, lists: await kept.sealLists(place) };
+    },
+    distrustResponses() {
+      vouched = { ...vouched, responses: false };
+    },
     /** A step that passed has passed, whatever becomes of what it downloaded. */
-    keep: () => kept.keep(place).catch((error: Error) => log(`what was downloaded is not kept: ${error.message}`)),
+    keep: () =>
+      kept.keep(place, vouched).catch((error: Error) => log(`what was downloaded is not kept: ${error.message}`)),
   };
 }
 

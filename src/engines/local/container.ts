@@ -7,6 +7,7 @@ import type { NetworkPolicy } from "../engine";
 import type { Agents } from "./agents";
 import { cgroupsPath, removeCgroups } from "./cgroup";
 import { restoredSpec } from "./checkpoints/restored-spec";
+import type { DiskSpace } from "./disk-space";
 import type { Stacks } from "./flatten";
 import type { Hand } from "./hand";
 import type { LocalHome } from "./home";
@@ -33,6 +34,7 @@ export interface ContainerDeps {
   readonly limitSwap: boolean;
   readonly overlay: OverlayFlavour;
   readonly openFiles: number;
+  readonly disk: DiskSpace;
 }
 
 export interface ContainerRequest {
@@ -77,7 +79,7 @@ export async function startContainer(
 ): Promise<void> {
   const { dir } = request;
   const id = basename(dir);
-  const network = await deps.networks.take(request.network);
+  const network = await deps.networks.take(request.network, deps.facts.audience);
   let unpin = () => {};
   try {
     const { slot, claim } = network;

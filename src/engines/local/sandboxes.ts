@@ -24,6 +24,8 @@ import { startService } from "./checkpoints/service-start";
 import { Transitions } from "./checkpoints/transitions";
 import { endContainer, isRunning, readContainer, startContainer } from "./container";
 import { execInContainer } from "./container-exec";
+import { diskUsersAmong } from "./disk-sandboxes";
+import type { DiskUser } from "./disk-watch";
 import { assertPlainId } from "./home";
 import { makeUpper } from "./layer-store";
 import { machineId } from "./machine-id";
@@ -38,6 +40,7 @@ const SANDBOX_PIDS = 512;
 export interface Sandboxes {
   create(spec: SandboxSpec, signal: AbortSignal): Promise<void>;
   status(id: string): Promise<EngineSandboxStatus>;
+  stopReason(id: string): Promise<string | null>;
   exec(id: string, spec: ExecSpec): Promise<Execution>;
   checkpoint(id: string, kind: CheckpointKind, signal: AbortSignal): Promise<TakenCheckpoint>;
   restore(spec: SandboxSpec, signal: AbortSignal): Promise<void>;
@@ -48,6 +51,8 @@ export interface Sandboxes {
   reconcile(known: ReadonlySet<string>): Promise<void>;
   /** What sandboxes stand on: keys of layers and of memory images, network slots. */
   inUse(): Promise<SandboxHoldings>;
+  /** Those that run, for who watches over the disk. */
+  diskUsers(): Promise<DiskUser[]>;
   /** Waits until nothing of the destroyed is left; the others stay. */
   close(): Promise<void>;
 }
@@ -89,10 +94,12 @@ export function createSandboxes(deps: SandboxDeps): Sandboxes {
       if ((await readSandbox(dirOf(id)))?.sleep) return "hibernated";
       return (await isRunning(dirOf(id))) ? "running" : "stopped";
     },
+    stopReason: async (id) => (await readSandbox(dirOf(id)))?.stopped ?? null,
     async exec(id, spec) {
       const dir = dirOf(id);
       if (await isRunning(dir)) return execInContainer(deps, dir, spec);
-      throw new OpenComputerError("gone", `sandbox ${id} is not running; create another`);
+      const why = (await readSandbox(dir))?.stopped;
+      throw new OpenComputerError("gone", `sandbox ${id} ${why ?? "is not running"}; create another`);
     },
     async checkpoint(id, kind, signal) {
       const dir = dirOf(id);
@@ -118,6 +125,7 @@ export function createSandboxes(deps: SandboxDeps): Sandboxes {
       }
     },
     inUse: async () => holdings(await all()),
+    diskUsers: async () => diskUsersAmong(deps, transitions, removals, await all()),
     close: () => removals.close(),
   };
 }
@@ -129,12 +137,17 @@ async function assertFree(dir: string, id: string): Promise<void> {
 
 async function createSandbox(deps: SandboxDeps, dir: string, spec: SandboxSpec, signal: AbortSignal): Promise<void> {
   const { env, workdir, start, layers } = spec.checkpoint;
+  const { diskMB } = spec;
+  await deps.disk.assertRoom();
   const unpin = deps.layers.pin(layers);
   try {
     await assertLayers(deps, layers);
     const memory = await memoryFor(deps, spec.checkpoint);
     await makeUpper(dir);
-    await writeRunningSandbox(dir, { layers: [...layers], env, workdir, ...(start ? { start } : {}) });
+    await writeRunningSandbox(dir, {
+      ...{ layers: [...layers], env, workdir, ...(start ? { start } : {}) },
+      ...(diskMB === undefined ? {} : { diskMB }),
+    });
     failpoint("sandbox.made");
     await startSandbox(deps, dir, spec, { ...spec.checkpoint, memory }, signal);
   } finally {
@@ -193,6 +206,7 @@ async function wakeSandbox(deps: SandboxDeps, dir: string, spec: SandboxSpec, si
     throw new OpenComputerError("gone", `sandbox ${spec.id} is stopped and does not sleep; create another`);
   }
   const { sleep, layers, env, workdir } = record;
+  await deps.disk.assertRoom();
   const memory = sleep.memory !== undefined && (await deps.memories.isUsable(sleep.memory)) ? sleep.memory : undefined;
   await writeSandbox(dir, { ...record, sleep: { ...sleep, waking: true } });
   failpoint("wake.begun");

@@ -5,6 +5,7 @@ import { fromNetworkFields, networkFieldsSchema } from "../../api/network-fields
 import type { HibernationInfo } from "../../api/records";
 import {
   createSandboxFieldsSchema,
+  diskMBSchema,
   labelsSchema,
   ownerSchema,
   type sandboxTagsSchema,
@@ -17,7 +18,7 @@ import { whenAnswered } from "../answered";
 import type { AppParts } from "../app";
 import type { AppEnv } from "../auth";
 import { readPairs } from "../pairs";
-import { limitBody, MANIFEST_BODY_BYTES, readBody, SMALL_BODY_BYTES } from "../request-body";
+import { readBody, readLargeBody } from "../request-body";
 import { takeManifest } from "../services/manifest-intake";
 import { drain } from "../services/progress";
 import { toSandboxSize } from "../services/sandbox-size";
@@ -29,7 +30,6 @@ import { timeoutSchema, unsupported } from "./wire-fields";
 
 /** What the hosted service reads about its own placement; nothing here depends on it, so it may be anything. */
 const ignoredFields = {
-  diskMB: z.unknown().optional(),
   burst: z.unknown().optional(),
   sandboxFamily: z.unknown().optional(),
   cellId: z.unknown().optional(),
@@ -43,6 +43,7 @@ const createSandboxSchema = z.strictObject({
   ...ignoredFields,
   ...unsupported.fields,
   timeout: timeoutSchema,
+  diskMB: diskMBSchema.optional(),
   templateID: z.string().optional(),
   snapshot: snapshotRefSchema.optional(),
   image: z.looseObject({}).optional(),
@@ -66,10 +67,10 @@ function addCreateRoute(app: Hono<AppEnv>, parts: AppParts): void {
   const { sandboxes, log } = parts;
   const toBody = (row: SandboxRow) => toSandboxInfo(sandboxes, row);
 
-  app.post("/", limitBody(MANIFEST_BODY_BYTES), async (c) => {
+  app.post("/", async (c) => {
     const answered = whenAnswered(c);
     const org = c.get("org");
-    const body = await readBody(c, createSandboxSchema);
+    const body = await readLargeBody(c, createSandboxSchema, parts.quotas.limits.maxBodyMB);
     const wish = await toWish(c, parts, body);
     const isPlain = body.image === undefined && body.snapshot === undefined;
     const begin = (signal: AbortSignal) => sandboxes.create(org, wish, { signal, answered });
@@ -95,7 +96,7 @@ function addLifeRoutes(app: Hono<AppEnv>, { sandboxes }: AppParts): void {
     return c.body(null, 204);
   });
 
-  app.post("/:id/timeout", limitBody(SMALL_BODY_BYTES), async (c) => {
+  app.post("/:id/timeout", async (c) => {
     const { timeout } = await readBody(c, setTimeoutRequestSchema);
     await sandboxes.life.setTimeout(c.get("org"), c.req.param("id"), timeout);
     return c.body(null, 204);
@@ -103,7 +104,7 @@ function addLifeRoutes(app: Hono<AppEnv>, { sandboxes }: AppParts): void {
 
   app.get("/:id/tags", async (c) => c.json(toTags(await get(c))));
 
-  app.put("/:id/tags", limitBody(SMALL_BODY_BYTES), async (c) => {
+  app.put("/:id/tags", async (c) => {
     const tags = await readBody(c, labelsSchema);
     return c.json(toTags(await sandboxes.setTags(c.get("org"), c.req.param("id"), tags)));
   });
@@ -116,7 +117,7 @@ function addSleepRoutes(app: Hono<AppEnv>, { sandboxes }: AppParts): void {
     return c.json({ sandboxID, status: "hibernated", sizeBytes, kind } satisfies HibernationInfo);
   });
 
-  app.post("/:id/wake", limitBody(SMALL_BODY_BYTES), async (c) => {
+  app.post("/:id/wake", async (c) => {
     const { timeout } = await readBody(c, wakeSchema);
     const wish = { timeoutSeconds: timeout, signal: c.req.raw.signal };
     return c.json(toSandboxInfo(sandboxes, await sandboxes.life.wake(c.get("org"), c.req.param("id"), wish)));
@@ -126,13 +127,13 @@ function addSleepRoutes(app: Hono<AppEnv>, { sandboxes }: AppParts): void {
 const wakeSchema = z.object({ ...wakeRequestSchema.shape, timeout: timeoutSchema });
 
 async function toWish(c: Context<AppEnv>, parts: AppParts, body: CreateSandboxBody): Promise<SandboxWish> {
-  const { timeout, envs = {}, metadata = {}, tags = {}, owner = null, templateID, ...rest } = unsupported.refuse(body);
+  const { timeout, envs = {}, metadata = {}, tags = {}, owner = null, diskMB = null, templateID, ...rest } = unsupported.refuse(body);
   if (templateID && templateID !== "base") {
     throw new OpenComputerError("not_found", `template not found: ${templateID}; the only one is base`);
   }
   return {
     from: await toOrigin(c, parts, body),
-    ...{ envs, metadata, timeoutSeconds: timeout ?? 0, ...toSandboxSize(rest) },
+    ...{ envs, metadata, timeoutSeconds: timeout ?? 0, ...toSandboxSize(rest), diskMB },
     ...{ tags, network: fromNetworkFields(rest), owner },
   };
 }

@@ -10,6 +10,7 @@ import type { CheckpointRow, OrgStore, SandboxRow } from "../store/store";
 import { abortable } from "./abortable";
 import type { ActivityGate } from "./activity-gate";
 import { drain } from "./progress";
+import type { Quotas } from "./quotas";
 import type { Asker, SandboxService } from "./sandbox-service";
 import { requireLive } from "./sandbox-state";
 import type { SandboxWish } from "./sandbox-wish";
@@ -25,6 +26,7 @@ export interface CheckpointServiceParts {
   readonly engine: Engine;
   readonly sandboxes: SandboxService;
   readonly gate: ActivityGate;
+  readonly quotas: Quotas;
   readonly now: () => number;
   readonly log: Log;
 }
@@ -44,7 +46,8 @@ export class CheckpointService {
   /**
    * Begins a checkpoint; the row that is there at once says `processing`, later `ready` or `failed`.
    *
-   * @throws not_found, gone; conflict for a name that the sandbox has; invalid_input at the limit; unsupported for the kind
+   * @throws not_found, gone; conflict for a name that the sandbox has; invalid_input at the limit; unsupported for the kind;
+   *   quota_exceeded
    */
   async begin(org: OrgStore, sandboxId: string, request: CreateCheckpointRequest): Promise<SandboxCheckpointRow> {
     const sandbox = requireLive(await this.parts.sandboxes.life.state.find(org, sandboxId));
@@ -56,6 +59,7 @@ export class CheckpointService {
       ...{ error: null, source: toSource(sandbox), owner: request.owner ?? null },
       ...{ createdAt: this.parts.now(), failedAt: null },
     };
+    await this.parts.quotas.assertRoom(org, "checkpoints");
     await org.checkpoints.reserve(row, room);
     failpoint("checkpoint.reserved");
     const work = this.take(org, row, room).finally(() => this.processing.delete(row.id));
@@ -215,8 +219,8 @@ function toRoom(
   return mode === "none" ? { max: most, deleteOldest: false } : { max: maxCount || most, deleteOldest: true };
 }
 
-function toSource({ envs, metadata, memoryMB, cpuCount, network }: SandboxRow): CheckpointSource {
-  return { envs, metadata, memoryMB, cpuCount, network };
+function toSource({ envs, metadata, memoryMB, cpuCount, diskMB, network }: SandboxRow): CheckpointSource {
+  return { envs, metadata, memoryMB, cpuCount, diskMB, network };
 }
 
 function toWish(id: string, source: CheckpointSource, request: ForkRequest): SandboxWish {
@@ -224,6 +228,7 @@ function toWish(id: string, source: CheckpointSource, request: ForkRequest): San
     from: { kind: "checkpoint", id },
     ...{ envs: { ...source.envs, ...request.envs }, metadata: { ...source.metadata, ...request.metadata } },
     ...{ memoryMB: request.memoryMB ?? source.memoryMB, cpuCount: source.cpuCount, network: source.network },
+    diskMB: source.diskMB ?? null,
     ...{ timeoutSeconds: request.timeout ?? 0, tags: request.tags ?? {}, owner: request.owner ?? null },
   };
 }

@@ -117,7 +117,7 @@ export class ExecService {
     try {
       const { checkpoint } = await life.originOf(org, use.sandbox);
       const execution = await engine.exec(sandboxId, toExecSpec(request, checkpoint, use.sandbox.envs));
-      const command = this.toCommand(execution, output, now());
+      const command = this.toCommand(sandboxId, execution, output, now());
       this.live.add(command);
       const over = () => {
         this.live.delete(command);
@@ -145,15 +145,17 @@ export class ExecService {
     return { startedAt: this.parts.now(), output, result, kill, isWaking: () => waking };
   }
 
-  private toCommand(execution: Execution, output: OutputBuffer, startedAt: number): KeptCommand {
+  private toCommand(sandboxId: string, execution: Execution, output: OutputBuffer, startedAt: number): KeptCommand {
     for (const name of ["stdout", "stderr"] as const) {
       execution[name].on("data", (bytes: Buffer) => output.append(name, bytes));
       // A pipe that breaks ends early; how the command ended is told by its result.
       execution[name].on("error", () => {});
     }
-    const result = execution.result.then(({ exitCode, timedOut }): ExecResult => {
+    const result = execution.result.then(async ({ exitCode, timedOut }): Promise<ExecResult> => {
       this.stopped.signal.throwIfAborted();
-      if (timedOut) output.append("stderr", Buffer.from(timeoutLine(output.text("stderr"))));
+      const why = exitCode === -1 && !timedOut ? await this.parts.engine.stopReason(sandboxId) : null;
+      if (why !== null) output.append("stderr", lastLine(output, `Sandbox stopped: it ${why}`));
+      if (timedOut) output.append("stderr", lastLine(output, "Process timed out"));
       return { exitCode, ...toOutput(output) };
     });
     // A failure of the engine ends the process group, which may be gone already: nothing is left to say about it.
@@ -184,8 +186,10 @@ function toOutput(output: OutputBuffer): ExecOutput {
   return output.truncated ? { ...texts, truncated: true } : texts;
 }
 
-function timeoutLine(stderr: string): string {
-  return `${stderr === "" || stderr.endsWith("\n") ? "" : "\n"}Process timed out\n`;
+/** On a line of its own, whatever stderr ends with. */
+function lastLine(output: OutputBuffer, text: string): Buffer {
+  const stderr = output.text("stderr");
+  return Buffer.from(`${stderr === "" || stderr.endsWith("\n") ? "" : "\n"}${text}\n`);
 }
 
 function keyOf(org: OrgStore, sandboxId: string, execId: string): string {

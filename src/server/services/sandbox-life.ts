@@ -60,16 +60,16 @@ export class SandboxLife {
 
   /** What went wrong with an engine call: where the sandbox is not what it was, that. */
   async explain(org: OrgStore, { id }: SandboxRow, error: unknown): Promise<unknown> {
-    const { status } = await this.state.refresh(org, await this.state.settled(org, id));
-    switch (status) {
+    const row = await this.state.refresh(org, await this.state.settled(org, id));
+    switch (row.status) {
       case "running":
         return error;
       case "hibernated":
         return fellAsleep(id);
       case "stopped":
-        return sandboxGone(id);
+        return sandboxGone(row);
       default:
-        return assertNever(status);
+        return assertNever(row.status);
     }
   }
 

@@ -3,8 +3,8 @@ import type { SandboxRow } from "../store/store";
 
 /** What a row says of a sandbox as the engine wants it. */
 export function toSandboxSpec(
-  { id, memoryMB, cpuCount, network }: Pick<SandboxRow, "id" | "memoryMB" | "cpuCount" | "network">,
+  { id, memoryMB, cpuCount, diskMB, network }: Pick<SandboxRow, "id" | "memoryMB" | "cpuCount" | "diskMB" | "network">,
   checkpoint: Checkpoint,
 ): SandboxSpec {
-  return { id, memoryMB, cpuCount, network, checkpoint };
+  return { id, memoryMB, cpuCount, ...(diskMB === null ? {} : { diskMB }), network, checkpoint };
 }

@@ -115,10 +115,12 @@ export class SandboxState {
   /** Ends a sandbox in its turn; one that has stopped is fine. */
   async end(org: OrgStore, row: SandboxRow): Promise<SandboxRow> {
     if (row.status === "stopped") return row;
+    // Nobody can tell afterwards.
+    const stopReason = await this.parts.engine.stopReason(row.id);
     await this.parts.engine.destroySandbox(row.id);
     failpoint("delete.destroyed");
-    const change = { status: "stopped", stoppedAt: this.parts.now(), deadline: null, restoringTo: null } as const;
-    const noted = await this.note(org, row, change);
+    const change = { stoppedAt: this.parts.now(), stopReason, deadline: null, restoringTo: null };
+    const noted = await this.note(org, row, { ...change, status: "stopped" });
     failpoint("delete.noted");
     // Last, so that one whose end could not be recorded is tried again at its deadline.
     this.idle.forget(row.id);
@@ -171,11 +173,12 @@ export class SandboxState {
 
 /** @throws gone */
 export function requireLive(row: SandboxRow): SandboxRow {
-  if (row.status === "stopped") throw sandboxGone(row.id);
+  if (row.status === "stopped") throw sandboxGone(row);
   return row;
 }
 
 /** The error for a sandbox that was and is no more. */
-export function sandboxGone(id: string): OpenComputerError {
-  return new OpenComputerError("gone", `sandbox ${id} is stopped; create a new one`);
+export function sandboxGone({ id, stopReason }: Pick<SandboxRow, "id" | "stopReason">): OpenComputerError {
+  const why = stopReason === null ? "" : `: it ${stopReason}`;
+  return new OpenComputerError("gone", `sandbox ${id} is stopped${why}; create a new one`);
 }

@@ -11,6 +11,8 @@ export interface SandboxWish {
   readonly metadata: Readonly<Record<string, string>>;
   readonly memoryMB: number;
   readonly cpuCount: number;
+  /** What it may write, in MiB; null is the engine's quota. */
+  readonly diskMB: number | null;
   /** Idle seconds; 0 is never. */
   readonly timeoutSeconds: number;
   readonly tags: Readonly<Record<string, string>>;
@@ -38,12 +40,12 @@ export function newSandboxId(): string {
 
 /** The row of a sandbox that runs since `now`. */
 export function toNewRow(id: string, wish: SandboxWish, origin: Origin, now: number): SandboxRow {
-  const { envs, metadata, memoryMB, cpuCount, timeoutSeconds, tags, network, owner } = wish;
+  const { envs, metadata, memoryMB, cpuCount, diskMB, timeoutSeconds, tags, network, owner } = wish;
   return {
     ...{ id, status: "running", startedAt: now, stoppedAt: null, deadline: null },
     ...{ checkpointId: origin.checkpoint.id, restoringTo: null },
     ...{ snapshot: origin.snapshot?.name ?? null, snapshotVersion: origin.snapshot?.version ?? null },
-    ...{ envs, metadata, memoryMB, cpuCount, timeoutSeconds, tags, network, owner },
+    ...{ envs, metadata, memoryMB, cpuCount, diskMB, timeoutSeconds, tags, network, owner, stopReason: null },
     tagsUpdatedAt: Object.keys(tags).length > 0 ? now : null,
   };
 }

@@ -136,7 +136,7 @@ export class WarmPools {
         const checkpoint = await pool.org.getCheckpoint(checkpointId);
         if (checkpoint === undefined) throw new Error(`checkpoint ${checkpointId} is not recorded`);
         const id = newSandboxId();
-        const spec = toSandboxSpec({ ...DEFAULT_SIZE, id, network: "egress" }, checkpoint.checkpoint);
+        const spec = toSandboxSpec({ ...DEFAULT_SIZE, id, diskMB: null, network: "egress" }, checkpoint.checkpoint);
         await startSandbox(engine, spec, this.closing.signal);
         pool.ready.push(id);
       } finally {
@@ -166,8 +166,9 @@ function newPool(org: OrgStore, name: string): Pool {
   };
 }
 
-function isUsual({ memoryMB, cpuCount, network }: SandboxWish): boolean {
-  return memoryMB === DEFAULT_SIZE.memoryMB && cpuCount === DEFAULT_SIZE.cpuCount && network === "egress";
+function isUsual({ memoryMB, cpuCount, diskMB, network }: SandboxWish): boolean {
+  const isUsualSize = memoryMB === DEFAULT_SIZE.memoryMB && cpuCount === DEFAULT_SIZE.cpuCount && diskMB === null;
+  return isUsualSize && network === "egress";
 }
 
 function keyOf(org: OrgStore, name: string): string {

@@ -51,6 +51,8 @@ export interface CheckpointSource {
   readonly envs: Readonly<Record<string, string>>;
   readonly metadata: Readonly<Record<string, string>>;
   readonly memoryMB: number;
+  /** Absent in what was written before there were quotas. */
+  readonly diskMB?: number | null;
   readonly cpuCount: number;
   readonly network: NetworkPolicy;
 }

@@ -2,6 +2,7 @@ import { type Kysely, type Migration, Migrator, sql } from "kysely";
 import { OpenComputerError } from "../../errors";
 import { blobReferencesMigration } from "./blob-references-migration";
 import { sandboxCheckpointsMigration } from "./sandbox-checkpoints-migration";
+import { sandboxDiskMigration } from "./sandbox-disk-migration";
 import { sandboxFieldsMigration } from "./sandbox-fields-migration";
 import { snapshotVersionsMigration } from "./snapshot-versions-migration";
 import type { Tables } from "./tables";
@@ -33,6 +34,7 @@ export function listMigrations(blobDir: string): Record<string, Migration> {
     "0003_snapshot_versions": snapshotVersionsMigration,
     "0004_sandbox_fields": sandboxFieldsMigration,
     "0005_sandbox_checkpoints": sandboxCheckpointsMigration,
+    "0006_sandbox_disk": sandboxDiskMigration,
   };
 }
 

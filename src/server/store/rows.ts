@@ -83,6 +83,8 @@ export function toSandbox(row: Selectable<Tables["sandboxes"]>): SandboxRow {
     network: JSON.parse(row.network),
     owner: row.owner,
     restoringTo: row.restoring_to,
+    diskMB: row.disk_mb,
+    stopReason: row.stop_reason,
   };
 }
 
@@ -107,5 +109,7 @@ export function fromSandbox(orgId: string, row: SandboxRow): Insertable<Tables["
     network: JSON.stringify(row.network),
     owner: row.owner,
     restoring_to: row.restoringTo,
+    disk_mb: row.diskMB,
+    stop_reason: row.stopReason,
   };
 }

@@ -6,6 +6,7 @@ import type { SnapshotStore, VersionKey } from "./snapshot-store";
 import { findBlobs, insertReferences, touchBlobs } from "./sqlite-blobs";
 import { SqliteCheckpoints } from "./sqlite-checkpoints";
 import { SqliteSnapshots } from "./sqlite-snapshots";
+import { countStock } from "./sqlite-stock";
 import type {
   BlobReferences,
   BlobRow,
@@ -16,6 +17,7 @@ import type {
   OrgStore,
   SandboxChange,
   SandboxRow,
+  Stock,
 } from "./store";
 import type { Tables } from "./tables";
 
@@ -30,6 +32,10 @@ export class SqliteOrgStore implements OrgStore {
   ) {
     this.snapshots = new SqliteSnapshots(db, orgId);
     this.checkpoints = new SqliteCheckpoints(db, orgId);
+  }
+
+  async count(stock: Stock): Promise<number> {
+    return await countStock(this.db, this.orgId, stock);
   }
 
   async insertCheckpoint(row: CheckpointRow): Promise<void> {

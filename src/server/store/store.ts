@@ -56,6 +56,9 @@ export interface OrgStore {
   readonly snapshots: SnapshotStore;
   readonly checkpoints: CheckpointStore;
 
+  /** How much the organisation has. */
+  count(stock: Stock): Promise<number>;
+
   insertCheckpoint(row: CheckpointRow): Promise<void>;
   getCheckpoint(id: string): Promise<CheckpointRow | undefined>;
 
@@ -89,6 +92,9 @@ export interface OrgStore {
   /** Notes which bytes an accepted image needs, in one transaction and before any row names it. */
   referToBlobs(image: BlobReferences, now: number): Promise<void>;
 }
+
+/** What quotas count: live sandboxes, versions of snapshots, checkpoints of sandboxes, bytes of uploaded files. */
+export type Stock = "sandboxes" | "snapshots" | "checkpoints" | "blobBytes";
 
 export type OwnedRow<T> = T & { readonly orgId: string };
 
@@ -169,12 +175,17 @@ export interface SandboxRow {
   readonly owner: string | null;
   /** The checkpoint that it is being put back to: what was promised is done after a crash, too. */
   readonly restoringTo: string | null;
+  /** What it may write, in MiB; null is the engine's quota. */
+  readonly diskMB: number | null;
+  /** Why it stopped where nobody stopped it, to be read after a subject. */
+  readonly stopReason: string | null;
 }
 
 export type SandboxChange = Partial<
   Pick<
     SandboxRow,
-    "status" | "checkpointId" | "restoringTo" | "timeoutSeconds" | "deadline" | "stoppedAt" | "tags" | "tagsUpdatedAt"
+    | ("status" | "checkpointId" | "restoringTo" | "timeoutSeconds" | "deadline" | "tags" | "tagsUpdatedAt")
+    | ("stoppedAt" | "stopReason")
   >
 >;
 

@@ -79,6 +79,8 @@ export interface Tables {
     network: string;
     owner: string | null;
     restoring_to: string | null;
+    disk_mb: number | null;
+    stop_reason: string | null;
   };
   sandbox_checkpoints: {
     seq: Generated<number>;

@@ -50,6 +50,7 @@ async function ofRunning(
   signal: AbortSignal,
 ): Promise<TakenCheckpoint> {
   const { layers, memories, runtime } = deps;
+  await deps.disk.assertRoom();
   const copy = await layers.begin();
   const image = runtime.kind === "runsc" ? await memories.begin() : null;
   try {

@@ -29,6 +29,10 @@ const recordSchema = z.object({
   env: z.record(z.string(), z.string()),
   workdir: z.string().nullable(),
   start: startSchema.optional(),
+  /** What it may write, in MiB; absent: the engine's quota. */
+  diskMB: z.int().optional(),
+  /** Set where the engine ended it: why. */
+  stopped: z.string().optional(),
   /** Set while it is hibernated. */
   sleep: sleepSchema.optional(),
   /** Key of the layer that its files are just becoming. */
