@@ -5,6 +5,7 @@ import { basename, dirname, join } from "node:path";
 import { claimsOf, isRelease, LIST_FILE } from "./apt-lists";
 import { filesBelow, type KeptFile, makePrivateDir, sha256OfFile } from "./kept-files";
 import { UID_SHIFT } from "./oci-spec";
+import { removeTree } from "./remove-tree";
 
 /**
  * What package managers downloaded in build steps, for the steps after them. A step never sees the cache itself: it is lent
@@ -14,11 +15,13 @@ import { UID_SHIFT } from "./oci-spec";
  *
  * What is lent is checked by whoever uses it: packages lie here by their SHA-256, which is computed again before they are
  * lent under the hash that apt names; apt's lists have to match their `Release` file, whose signature apt checks; and pip
- * compares what it has with the hashes of the index. One organisation never sees what another one downloaded.
+ * compares what it has with the hashes of the index. Indexes themselves nobody vouches for, and a registry only says that
+ * they have not changed. So they are lent only within one pool (download-pool.ts), and only those are kept that were there
+ * before any code of a package could run. One organisation never sees what another one downloaded.
  */
 export interface BuildCache {
-  /** What is kept for one organisation on one base. */
-  of(scope: string, baseDigest: string): KeptDownloads;
+  /** What is kept for one organisation on one base, its indexes for one pool. */
+  of(scope: string, baseDigest: string, pool: string): KeptDownloads;
   /** Forgets everything. Returns what that freed. */
   clear(): Promise<{ sizeBytes: number }>;
 }
@@ -32,8 +35,21 @@ export interface KeptDownloads {
   lend(place: string, user: DownloadUser): Promise<boolean>;
   /** Puts a package into the `archives` of such a place, while the step runs. False where no such package is kept. */
   lendArchive(place: string, name: string, sha256: string): Promise<boolean>;
+  /** The lists that lie in a place by now, to be vouched for in {@link keep}. */
+  sealLists(place: string): Promise<Seals>;
   /** Keeps what a step downloaded to its place; all of its processes have ended. The oldest go where it is too much. */
-  keep(place: string): Promise<void>;
+  keep(place: string, vouched: Vouched): Promise<void>;
+}
+
+/** SHA-256 by name. */
+export type Seals = ReadonlyMap<string, string>;
+
+/** What of a step's downloads nobody but the package manager can have written. */
+export interface Vouched {
+  /** Lists that were there before anything was installed. */
+  readonly lists: Seals;
+  /** Whether pip ran no code of a package. */
+  readonly responses: boolean;
 }
 
 /** `apt` has `lists` and `archives` in its place, `pip` has `pip`. */
@@ -52,23 +68,26 @@ const PIP_FILE = /^http(-v2)?\/([0-9a-f]\/){5}[0-9a-f]{56}(\.body)?$/;
 /** The cache in a directory of the file system that layers are made on. */
 export function createBuildCache(root: string, limitBytes: number = DEFAULT_LIMIT_BYTES): BuildCache {
   return {
-    of(scope, baseDigest) {
+    of(scope, baseDigest, pool) {
       const own = join(root, shortHash(scope));
       const dir = join(own, shortHash(baseDigest));
+      const indexes = join(dir, pool);
       return {
-        lend: (place, user) => lend(dir, place, user),
+        lend: (place, user) => lend(indexes, place, user),
         lendArchive: (place, name, sha256) => lendArchive(dir, place, name, sha256),
-        async keep(place) {
+        sealLists: (place) => sealLists(join(place, "lists")),
+        async keep(place, { lists, responses }) {
           await keepArchives(dir, join(place, "archives"));
-          await keepNamed(join(dir, "lists"), join(place, "lists"), LIST_FILE);
-          await keepNamed(join(dir, "pip"), join(place, "pip"), PIP_FILE);
+          const isSealed = (path: string, sum: string) => lists.get(path) === sum || (sum === "" && !isRelease(path));
+          await keepNamed(join(indexes, "lists"), join(place, "lists"), LIST_FILE, isSealed);
+          if (responses) await keepNamed(join(indexes, "pip"), join(place, "pip"), PIP_FILE, () => true);
           await evict(own, limitBytes);
         },
       };
     },
     async clear() {
       const sizeBytes = totalOf(await filesBelow(root));
-      await rm(root, { recursive: true, force: true });
+      await removeTree(root);
       return { sizeBytes };
     },
   };
@@ -128,9 +147,21 @@ async function lendArchive(dir: string, place: string, name: string, sha256: str
   const file = join(dir, "archives", sha256);
   const is = await sha256OfFile(file);
   if (is === null) return false;
-  if (is === sha256) return linkTo(file, join(place, "archives", name));
+  if (is === sha256) return linkInto(file, join(place, "archives"), name);
   await rm(file, { force: true });
   return false;
+}
+
+/** While the step runs: its directory may have become a link by now, and is not followed. */
+async function linkInto(file: string, dir: string, name: string): Promise<boolean> {
+  const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+  const handle = await open(dir, flags).catch(() => null);
+  if (handle === null) return false;
+  try {
+    return await linkTo(file, `/proc/self/fd/${handle.fd}/${name}`);
+  } finally {
+    await handle.close();
+  }
 }
 
 /** False where the one is gone or the other is there. */
@@ -148,10 +179,25 @@ async function keepArchives(dir: string, from: string): Promise<void> {
   }
 }
 
-async function keepNamed(dir: string, from: string, pattern: RegExp): Promise<void> {
+/** Larger lists need no seal: a `Release` file tells their hashes. */
+async function sealLists(from: string): Promise<Seals> {
+  const seals = new Map<string, string>();
+  for (const { path, stats } of await downloadedTo(from, LIST_FILE)) {
+    const sum = stats.size > MAX_SUMMED_BYTES ? null : await sha256OfFile(join(from, path));
+    if (sum !== null) seals.set(path, sum);
+  }
+  return seals;
+}
+
+async function keepNamed(
+  dir: string,
+  from: string,
+  pattern: RegExp,
+  isVouchedFor: (path: string, sum: string) => boolean,
+): Promise<void> {
   for (const { path, stats } of await downloadedTo(from, pattern)) {
     const sum = stats.size > MAX_SUMMED_BYTES ? "" : await sha256OfFile(join(from, path));
-    if (sum === null) continue;
+    if (sum === null || !isVouchedFor(path, sum)) continue;
     await moveTo(join(from, path), join(dir, `${path}@${sum}`));
     await dropOlder(join(dir, path), sum);
   }

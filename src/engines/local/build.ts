@@ -5,6 +5,7 @@ import type { ImageManifest, Step, StepArgs } from "../../image/image-manifest";
 import { summariseStep } from "../../image/step";
 import type { BuildEvent, BuildPlan, BuildRequest, Checkpoint, StartCommand } from "../engine";
 import { type BuildDeps, buildLayer, type LayerJob } from "./build-layer";
+import { downloadPool } from "./download-pool";
 import type { LayerStore } from "./layer-store";
 
 /** How layers are stored; part of every step key, because layers stored otherwise cannot stand on these. */
@@ -121,11 +122,13 @@ function jobOf(
   index: number,
 ): Omit<LayerJob, "step" | "key" | "log"> {
   const { manifest, scope, openBlob, signal, stepTimeoutMs } = request;
-  const below = checkpointAfter(manifest.steps.slice(0, index), layers.slice(0, index + 1));
+  const before = manifest.steps.slice(0, index);
+  const below = checkpointAfter(before, layers.slice(0, index + 1));
   const memoryBytes = (manifest.builderMemoryMB ?? DEFAULT_BUILDER_MEMORY_MB) * 1024 * 1024;
   return {
     below,
     scope,
+    pool: downloadPool(before),
     place: { number: index + 1, count: manifest.steps.length },
     limits: { memoryBytes, cpuCount: cpus().length, pids: BUILDER_PIDS },
     openBlob,

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { createReadStream, type Stats } from "node:fs";
-import { lstat, mkdir, readdir } from "node:fs/promises";
+import { constants, type Stats } from "node:fs";
+import { lstat, mkdir, open, readdir } from "node:fs/promises";
 import { join } from "node:path";
 
 /** A regular file below a directory. */
@@ -34,14 +34,23 @@ export async function filesBelow(dir: string): Promise<KeptFile[]> {
   return files;
 }
 
-/** SHA-256 of a file, 64 hex digits; null where it cannot be read. */
+/**
+ * SHA-256 of a regular file, 64 hex digits; null where it is none or cannot be read. Neither a link nor a pipe that has taken
+ * its place meanwhile leads or holds us anywhere.
+ */
 export async function sha256OfFile(file: string): Promise<string | null> {
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  const handle = await open(file, flags).catch(() => null);
+  if (handle === null) return null;
   const hash = createHash("sha256");
   try {
-    for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
+    if (!(await handle.stat()).isFile()) return null;
+    for await (const chunk of handle.createReadStream({ autoClose: false })) hash.update(chunk as Buffer);
     return hash.digest("hex");
   } catch {
     return null;
+  } finally {
+    await handle.close();
   }
 }
 

@@ -12,7 +12,7 @@ interface StepContainer {
   readonly dir: string;
   readonly job: LayerJob;
   readonly signal: AbortSignal;
-  readonly downloads: Pick<StepContext, "wasLent" | "lendArchive">;
+  readonly downloads: Pick<StepContext, "wasLent" | "lendArchive" | "sealLists" | "distrustResponses">;
 }
 
 /** How many lines of output stand in the error of a failed step. */

@@ -29,10 +29,15 @@ const APT_OPTIONS = [
  */
 export async function installAptPackages(context: StepContext, packages: readonly string[]): Promise<void> {
   if (packages.length === 0) return;
+  let hasBegun = false;
   await attemptDownload(context, async (number) => {
     if (number > 1) await forgetLists(context);
     const updated = await update(context, number);
-    return updated.exitCode === 0 ? install(context, packages) : updated;
+    if (updated.exitCode !== 0) return updated;
+    // What a package runs may write lists, too.
+    if (!hasBegun) await context.sealLists();
+    hasBegun = true;
+    return install(context, packages);
   });
 }
 

@@ -9,15 +9,22 @@ const PIP_ENV = { PIP_ROOT_USER_ACTION: "ignore", PIP_DISABLE_PIP_VERSION_CHECK:
 
 /**
  * Installs packages with pip into the system's Python. What pip downloads lies beside the layer, for later steps; it asks
- * the index each time, and compares what it has with the hashes that stand there.
+ * the index each time, and compares what it has with the hashes that stand there. A package that pip builds runs code of
+ * its own: what a step has then is not kept.
  */
 export async function installPipPackages(context: StepContext, packages: readonly string[]): Promise<void> {
   if (packages.length === 0) return;
+  // From elsewhere than the index: whatever pip runs to get it.
+  if (packages.some((one) => /[@:]/.test(one))) context.distrustResponses();
   const argv = ["python3", "-m", "pip", "install", "--cache-dir", CACHE, "--log", LOG, "--", ...packages] as const;
   await attemptDownload(context, async (number) => {
     // It may be what is kept that is broken.
     if (number > 1) await context.ask(["find", CACHE, "-mindepth", "1", "-delete"]);
-    const command = { argv, env: { ...context.env, ...PIP_ENV } };
+    const onLine = (line: string) => {
+      if (runsCode(line)) context.distrustResponses();
+      return true;
+    };
+    const command = { argv, env: { ...context.env, ...PIP_ENV }, onLine };
     const attempt = await runAttempt(context, "pip install", command, isPassingPipError);
     return attempt.exitCode === 0 || attempt.passing ? attempt : { ...attempt, passing: await silentError(context) };
   });
@@ -27,6 +34,16 @@ export async function installPipPackages(context: StepContext, packages: readonl
 async function silentError(context: StepContext): Promise<string | null> {
   const said = await context.ask(["sed", "-n", "s/.*\\(Could not fetch URL .*\\)/\\1/p", LOG]);
   return said.split("\n").find(isPassingPipError) ?? null;
+}
+
+/**
+ * Whether a line of pip announces code that is none of its own: the set-up of a package that is no wheel, or a program
+ * that fetches one. pip says so before it starts it.
+ */
+export function runsCode(line: string): boolean {
+  return /Preparing metadata|Getting requirements to build|Installing (build|backend) dependencies|Building (wheel|editable)|Running (setup\.py|command)|^\s*Cloning |\.(tar\.\w+|tgz|tar|zip)\b/i.test(
+    line,
+  );
 }
 
 /** Whether a line of pip says that a download failed in a way that may pass; not one that pip tries again by itself. */

@@ -20,6 +20,10 @@ export interface StepContext {
    * False where there is none of that SHA-256.
    */
   lendArchive(name: string, sha256: string): Promise<boolean>;
+  /** Notes apt's lists as they are, before anything is installed; others are not kept for later steps. */
+  sealLists(): Promise<void>;
+  /** Says that pip ran code of a package, which may have written responses: none of them is kept. */
+  distrustResponses(): void;
   /** Opens the bytes of a digest. @throws blob_missing */
   readonly openBlob: (digest: string) => Promise<OpenedBlob>;
   /** Says something in the build log. */

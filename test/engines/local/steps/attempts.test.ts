@@ -1,7 +1,7 @@
 import { expect, test, vi } from "vitest";
 import { isPassingAptError } from "../../../../src/engines/local/steps/apt-packages";
 import { type Attempt, attemptDownload } from "../../../../src/engines/local/steps/attempts";
-import { isPassingPipError } from "../../../../src/engines/local/steps/pip-packages";
+import { isPassingPipError, runsCode } from "../../../../src/engines/local/steps/pip-packages";
 import type { StepContext } from "../../../../src/engines/local/steps/step-context";
 
 const unused = async () => Promise.reject(new Error("not used here"));
@@ -10,6 +10,7 @@ function contextOf(log: string[], signal = new AbortController().signal): StepCo
   return {
     ...{ env: {}, workdir: null, signal, wasLent: false, log: (line: string) => log.push(line) },
     ...{ run: unused, ask: unused, openBlob: unused, lendArchive: async () => false },
+    ...{ sealLists: async () => undefined, distrustResponses: () => undefined },
     fail: (what, exitCode) => new Error(`${what} ${exitCode}`),
   };
 }
@@ -68,4 +69,23 @@ test.each([
   [false, "ERROR: No matching distribution found for nonesuch"],
 ])("pip, passes %s: %s", (passes, line) => {
   expect(isPassingPipError(line)).toBe(passes);
+});
+
+test.each([
+  ["  Preparing metadata (setup.py): started", true],
+  ["  Preparing metadata (pyproject.toml): started", true],
+  ["  Installing build dependencies: started", true],
+  ["  Getting requirements to build wheel: started", true],
+  ["  Building wheel for evil (setup.py): started", true],
+  ["    Running setup.py install for evil: started", true],
+  ["  Cloning https://example.com/evil to /tmp/x", true],
+  ["  Running command git clone -q https://example.com/evil", true],
+  ["  Downloading evil-1.0.tar.gz (2 kB)", true],
+  ["  Using cached evil-1.0.zip (2 kB)", true],
+  ["Collecting oc-greet", false],
+  ["  Downloading oc_greet-1.0-py3-none-any.whl (1 kB)", false],
+  ["Installing collected packages: oc-greet", false],
+  ["Successfully installed oc-greet-1.0", false],
+])("%s: code of a package %s", (line, expected) => {
+  expect(runsCode(line)).toBe(expected);
 });
