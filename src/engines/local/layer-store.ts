@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { failpoint } from "../../failpoint";
@@ -7,6 +7,7 @@ import { diskUsage, syncDir, syncFileSystem } from "./durable";
 import type { LocalHome } from "./home";
 import { UID_SHIFT } from "./oci-spec";
 import { writeRecordFile } from "./record-file";
+import { removeTree } from "./remove-tree";
 import { smallTree, syncAll } from "./small-tree";
 
 /**
@@ -42,7 +43,7 @@ type LayerRecord = z.infer<typeof recordSchema>;
 export function createLayerStore(home: LocalHome): LayerStore {
   const pins = new Map<string, number>();
   const dirOf = (key: string) => join(home.layers, layerId(key));
-  const discard = (dir: string) => rm(dir, { recursive: true, force: true });
+  const discard = removeTree;
   const store: LayerStore = {
     // The directory is named by a part of the key; the record has all of it.
     has: async (key) => (await readRecord(dirOf(key)))?.key === key,
@@ -115,7 +116,7 @@ export async function makeUpper(dir: string): Promise<void> {
 
 async function commitLayer(home: LocalHome, dir: string, key: string): Promise<void> {
   for (const name of await readdir(dir)) {
-    if (name !== "fs") await rm(join(dir, name), { recursive: true, force: true });
+    if (name !== "fs") await removeTree(join(dir, name));
   }
   const [root, file] = [join(dir, "fs"), join(dir, "layer.json")];
   const small = await smallTree(root);
@@ -129,7 +130,7 @@ async function commitLayer(home: LocalHome, dir: string, key: string): Promise<v
   } catch (error) {
     // Another build was first with the same step.
     if ((await readRecord(join(home.layers, layerId(key))))?.key !== key) throw error;
-    await rm(dir, { recursive: true, force: true });
+    await removeTree(dir);
   }
   failpoint("layer.renamed");
   await syncDir(home.layers);

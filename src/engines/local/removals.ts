@@ -1,5 +1,5 @@
-import { rm } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
+import { removeTree } from "./remove-tree";
 
 /**
  * Removes trees that nobody looks for any more. Small ones are gone when the call returns; large ones take as long as they
@@ -14,13 +14,13 @@ export interface Removals {
 /** How long a caller waits. */
 const PATIENCE_MS = 50;
 
-/** @param removeTree removes one; what is not there is fine */
-export function createRemovals(removeTree = (dir: string) => rm(dir, { recursive: true, force: true })): Removals {
+/** @param removeOne removes a tree; what is not there is fine */
+export function createRemovals(removeOne: (dir: string) => Promise<void> = removeTree): Removals {
   const going = new Set<Promise<void>>();
   return {
     async remove(dir) {
       // What cannot be removed now is by the next start.
-      const removal = removeTree(dir).catch(() => undefined);
+      const removal = removeOne(dir).catch(() => undefined);
       const gone = removal.then(() => void going.delete(gone));
       going.add(gone);
       await Promise.race([gone, sleep(PATIENCE_MS, undefined, { ref: false })]);

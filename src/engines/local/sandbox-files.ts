@@ -80,7 +80,8 @@ export function createSandboxFiles(exec: Exec): SandboxFiles {
       }
     },
     async list(id, path, signal) {
-      return parseEntries(path, (await run({ id, argv: listCommand(path), path, signal })).toString("utf8"));
+      const call = { id, argv: listCommand(path), path, signal };
+      return parseEntries(call, (await run(call)).toString("utf8"));
     },
     async makeDir(id, path, signal) {
       await run({ id, argv: makeDirCommand(path), path, signal });
@@ -185,17 +186,25 @@ function lateAbort(stdin: Readable): LateAbort {
   return { signal: controller.signal, arm, dispose };
 }
 
-function parseEntries(dir: string, output: string): FileEntry[] {
+function parseEntries(call: Call, output: string): FileEntry[] {
   const entries = output
     .split("\0")
     .filter(Boolean)
-    .map((line) => parseEntry(dir, line));
+    .map((line) => parseEntry(call, line));
   return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-/** `<type> <size> <name>`; the name may hold anything but NUL and slash. */
-function parseEntry(dir: string, line: string): FileEntry {
-  const [type = "", size = ""] = line.split(" ", 2);
-  const name = line.slice(type.length + size.length + 2);
-  return { name, path: posix.join(dir, name), isDir: type === "d", sizeBytes: Number(size) };
+/**
+ * `<type> <size> <name>`. Root inside can make the command say what it likes, and whoever lists may take a name for one:
+ * so it is one, and leads nowhere.
+ */
+function parseEntry({ id, path }: Call, line: string): FileEntry {
+  const [, type, size, name = "/"] = /^([dfl]) (\d{1,19}) (.+)$/s.exec(line) ?? [];
+  if (name.includes("/") || name === "." || name === "..") {
+    throw new OpenComputerError(
+      "invalid_input",
+      `sandbox ${id} lists what cannot be in ${path}; nothing of it is told`,
+    );
+  }
+  return { name, path: posix.join(path, name), isDir: type === "d", sizeBytes: Number(size) };
 }
