@@ -1,5 +1,5 @@
-import { isIPv4 } from "node:net";
 import { OpenComputerError } from "../../errors";
+import { type AddressBlock, toBlock } from "./address-block";
 
 /** The destinations of a network policy, apart by kind. */
 export interface AllowList {
@@ -16,23 +16,24 @@ const LONGEST_NAME = 253;
 /**
  * Reads destinations.
  *
- * @example toAllowList(["*.pypi.org", "192.0.2.0/24"]).allowsName("files.pypi.org") // true, and false for "pypi.org"
- * @throws invalid_input that names every destination that is neither a host, `*.host`, an address nor a block
+ * @param mayReach what is not closed to sandboxes by this server's operator; see `NetworkExits`
+ * @example toAllowList(["*.pypi.org", "192.0.2.0/24"], () => true).allowsName("files.pypi.org") // true, and false for "pypi.org"
+ * @throws invalid_input that names every destination that is neither a host, `*.host`, an address nor a block, and every
+ * block that is closed
  */
-export function toAllowList(destinations: readonly string[]): AllowList {
+export function toAllowList(destinations: readonly string[], mayReach: (block: AddressBlock) => boolean): AllowList {
   const wanted = destinations.map((destination) => destination.toLowerCase());
   const hosts = wanted.filter(isHost);
-  const wrong = wanted.filter((destination) => !isBlock(destination) && !isHost(destination));
-  if (wrong.length > 0) {
-    const message = `a sandbox cannot be allowed to reach ${wrong.map((one) => JSON.stringify(one)).join(", ")}`;
-    const expected = "expected a host (pypi.org), *.host, an IPv4 address or a block of them (192.0.2.0/24)";
-    throw new OpenComputerError("invalid_input", `${message}; ${expected}`);
-  }
+  const blocks = wanted.filter((destination) => toBlock(destination) !== null);
+  assertNone(
+    { those: wanted.filter((destination) => !blocks.includes(destination) && !isHost(destination)), why: EXPECTED },
+    { those: blocks.filter((block) => !isOpen(block, mayReach)), why: CLOSED },
+  );
   const exact = new Set(hosts);
   // "*.pypi.org" as the ending ".pypi.org".
   const endings = hosts.filter((host) => host.startsWith("*.")).map((host) => host.slice(1));
   return {
-    blocks: wanted.filter(isBlock),
+    blocks,
     allowsName(asked) {
       const name = asked.toLowerCase().replace(/\.$/, "");
       return isName(name) && (exact.has(name) || endings.some((ending) => name.endsWith(ending)));
@@ -40,9 +41,28 @@ export function toAllowList(destinations: readonly string[]): AllowList {
   };
 }
 
-function isBlock(destination: string): boolean {
-  const [address = "", prefix = "32", ...rest] = destination.split("/");
-  return isIPv4(address) && /^\d{1,2}$/.test(prefix) && Number(prefix) <= 32 && rest.length === 0;
+const EXPECTED = "expected a host (pypi.org), *.host, an IPv4 address or a block of them (192.0.2.0/24)";
+const CLOSED =
+  "private addresses, those of the host and those of metadata services are closed to sandboxes; who runs the server opens some with OPENCOMPUTER_REACH";
+
+interface Refused {
+  readonly those: readonly string[];
+  readonly why: string;
+}
+
+function assertNone(...refused: readonly Refused[]): void {
+  const problems = refused
+    .filter(({ those }) => those.length > 0)
+    .map(({ those, why }) => {
+      const named = those.map((one) => JSON.stringify(one)).join(", ");
+      return `a sandbox cannot be allowed to reach ${named}; ${why}`;
+    });
+  if (problems.length > 0) throw new OpenComputerError("invalid_input", problems.join(". "));
+}
+
+function isOpen(destination: string, mayReach: (block: AddressBlock) => boolean): boolean {
+  const block = toBlock(destination);
+  return block !== null && mayReach(block);
 }
 
 function isHost(destination: string): boolean {

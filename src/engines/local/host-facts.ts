@@ -1,6 +1,13 @@
 import { createHash } from "node:crypto";
 import { access, chmod, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
+import {
+  aptDestinations,
+  environmentDestinations,
+  type HostDestination,
+  resolverDestinations,
+} from "./host-destinations";
+import type { Audience } from "./network-exits";
 import type { BindMount } from "./oci-spec";
 
 /**
@@ -12,11 +19,15 @@ import type { BindMount } from "./oci-spec";
  * variable, and without the source list that holds it. Every `@` is taken for the end of user information.
  */
 export interface HostFacts {
+  /** Whose facts these are. */
+  readonly audience: Audience;
   /** Environment that every command has, unless somebody sets it otherwise. */
   readonly env: Readonly<Record<string, string>>;
   /** Content of `/etc/resolv.conf`. */
   readonly resolvConf: string;
   readonly binds: readonly BindMount[];
+  /** Resolvers, mirrors and proxies that the facts name. */
+  readonly destinations: readonly HostDestination[];
   /** Command line of PID 1, as seen inside. */
   readonly init: readonly string[];
 }
@@ -66,10 +77,18 @@ export async function gatherHostFacts(given: HostFactsInput): Promise<HostKnowle
   await mkdir(join(input.shared, basename(DOWNLOADS_INSIDE)), { recursive: true, mode: 0o755 });
   await mkdir(input.stepFiles, { recursive: true, mode: 0o700 });
   await replaceFile(input.agent, join(input.shared, AGENT), 0o755);
+  const env = { ...passedOn(input.hostEnv), ...(await certificates(input)) };
+  const resolvConf = await resolver();
   const forSteps: HostFacts = {
-    env: { ...passedOn(input.hostEnv), ...(await certificates(input)) },
-    resolvConf: await resolver(),
+    audience: "steps",
+    env,
+    resolvConf,
     binds: [{ source: input.shared, destination: INSIDE, readonly: true }, ...(await aptSources(input))],
+    destinations: [
+      ...resolverDestinations(resolvConf),
+      ...environmentDestinations(env),
+      ...aptDestinations(await sourceList(input)),
+    ],
     init: [AGENT_INSIDE, "init"],
   };
   return { forSteps, forSandboxes: await withoutSecrets(forSteps, input) };
@@ -83,11 +102,24 @@ async function placeOf(agent: string): Promise<string> {
     .slice(0, 16);
 }
 
-async function withoutSecrets(facts: HostFacts, { hostEnv, stepFiles }: HostFactsInput): Promise<HostFacts> {
+/** Who does not know of a mirror has no business there. */
+async function withoutSecrets(facts: HostFacts, input: HostFactsInput): Promise<HostFacts> {
   const env = Object.fromEntries(Object.entries(facts.env).filter(([, value]) => !holdsUserInfo(value)));
-  const sources = hostEnv["OPENCOMPUTER_APT_SOURCES"];
-  if (!sources || !holdsUserInfo(await readFile(sources, "utf8"))) return { ...facts, env };
-  return { ...facts, env, binds: facts.binds.filter(({ source }) => !source.startsWith(`${stepFiles}/`)) };
+  const sources = await sourceList(input);
+  const isSecret = holdsUserInfo(sources);
+  const destinations = [
+    ...resolverDestinations(facts.resolvConf),
+    ...environmentDestinations(env),
+    ...(isSecret ? [] : aptDestinations(sources)),
+  ];
+  const binds = facts.binds.filter(({ source }) => !(isSecret && source.startsWith(`${input.stepFiles}/`)));
+  return { ...facts, audience: "sandboxes", env, binds, destinations };
+}
+
+/** The host's own, where it has one for containers. */
+async function sourceList({ hostEnv }: HostFactsInput): Promise<string> {
+  const path = hostEnv["OPENCOMPUTER_APT_SOURCES"];
+  return path ? readFile(path, "utf8") : "";
 }
 
 /** Of a source list, comments do not count. */

@@ -1,13 +1,14 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { promises as dns, type RecordWithTtl } from "node:dns";
 import { once } from "node:events";
-import { BlockList } from "node:net";
 import { type DecodedPacket, decode, encode, RECURSION_AVAILABLE, RECURSION_DESIRED } from "dns-packet";
-import { HOST_ADDRESS, SANDBOX_RANGE } from "./firewall";
+import { HOST_ADDRESS } from "./firewall-rules";
 
 /** Who may ask, and what. */
 export interface NameClient {
   readonly allowsName: (name: string) => boolean;
+  /** Whether there is a way for it to an address. It is not told of others, whoever says that a name stands for them. */
+  readonly mayReach: (address: string) => boolean;
   /** Lets the client reach addresses, before it is told them. */
   readonly admit: (addresses: readonly string[]) => Promise<void>;
 }
@@ -37,13 +38,6 @@ const MAX_ANSWER_BYTES = 512;
 const HEADER_BYTES = 12;
 
 const RCODE = { ok: 0, failed: 2, noSuchName: 3 } as const;
-
-/** What no name stands for but by mistake or malice: the host's loopback, link-local (metadata), other sandboxes. */
-const UNNAMEABLE = new BlockList();
-for (const block of ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", SANDBOX_RANGE]) {
-  const [address = "", prefix] = block.split("/");
-  UNNAMEABLE.addSubnet(address, Number(prefix), "ipv4");
-}
 
 interface Served extends NameClient {
   pending: number;
@@ -145,7 +139,7 @@ async function answerTo(
   if (client.pending >= MAX_PENDING) return { rcode: RCODE.failed, records: [] };
   client.pending += 1;
   try {
-    const found = (await lookUp(name)).filter(({ address }) => !UNNAMEABLE.check(address));
+    const found = (await lookUp(name)).filter(({ address }) => client.mayReach(address));
     const records = found.slice(0, roomFor(name));
     if (records.length > 0) await client.admit(records.map(({ address }) => address));
     return { rcode: RCODE.ok, records };

@@ -1,10 +1,13 @@
 import { join } from "node:path";
 import { z } from "zod";
 import type { NetworkPolicy } from "../engine";
+import { toBlock } from "./address-block";
 import { type AllowList, toAllowList } from "./allow-list";
-import { HOST_ADDRESS, LINK_PREFIX, SLOTS_DIR } from "./firewall";
+import { SLOTS_DIR } from "./firewall";
+import { HOST_ADDRESS, LINK_PREFIX } from "./firewall-rules";
 import type { Hand } from "./hand";
 import { createNameServer } from "./name-server";
+import type { NetworkExits } from "./network-exits";
 import { admitNamed, confine, NAMED_SECONDS, unconfine } from "./network-reach";
 import { type SlotClaim, slotAddresses } from "./network-slots";
 import { readRecordFile, writeRecordFile } from "./record-file";
@@ -21,7 +24,7 @@ export interface NetworkPolicies {
    * Holds a network that nobody uses yet to a policy, and says what follows inside; where this fails, {@link lift} undoes
    * what was reached.
    *
-   * @throws invalid_input for a destination that is none
+   * @throws invalid_input for a destination that is none, or that no sandbox of this server reaches
    */
   apply(claim: SlotClaim, policy: NetworkPolicy): Promise<InsideView>;
   /** Does it again, for a network that is in use since before this engine started. */
@@ -34,11 +37,23 @@ export interface NetworkPolicies {
 const recordSchema = z.object({ slot: z.int(), claim: z.string(), allow: z.array(z.string()) });
 
 /** @param resolvers see {@link createNameServer} */
-export function createNetworkPolicies(hand: Hand, resolvers?: readonly string[]): NetworkPolicies {
+export function createNetworkPolicies(
+  hand: Hand,
+  { mayReach }: Pick<NetworkExits, "mayReach">,
+  resolvers?: readonly string[],
+): NetworkPolicies {
   const names = createNameServer(resolvers);
+  const isOpen = (address: string) => {
+    const block = toBlock(address);
+    return block !== null && mayReach(block);
+  };
   const hold = async (claim: SlotClaim, list: AllowList) => {
     await confine(claim, list.blocks, await names.port());
-    names.serve(slotAddresses(claim.slot).inside, { allowsName: list.allowsName, admit: createAdmission(claim) });
+    names.serve(slotAddresses(claim.slot).inside, {
+      allowsName: list.allowsName,
+      mayReach: isOpen,
+      admit: createAdmission(claim),
+    });
   };
   return {
     async apply({ slot, claim }, policy) {
@@ -48,14 +63,19 @@ export function createNetworkPolicies(hand: Hand, resolvers?: readonly string[])
         await hand.do("remove-link", `${LINK_PREFIX}${slot}`);
         return { address: LOOPBACK, resolvConf: NO_RESOLVER };
       }
-      const list = toAllowList(policy.allow);
+      const list = toAllowList(policy.allow, mayReach);
       await writeRecordFile(recordFile(slot), { slot, claim, allow: policy.allow });
       await hold({ slot, claim }, list);
       return { address, resolvConf: `nameserver ${HOST_ADDRESS}\n` };
     },
     async renew(slot) {
       const record = await readRecordFile(recordFile(slot), recordSchema);
-      if (record) await hold(record, toAllowList(record.allow));
+      // What was said when it was made holds; the firewall keeps closed what has been closed since.
+      if (record)
+        await hold(
+          record,
+          toAllowList(record.allow, () => true),
+        );
     },
     async lift(slot) {
       names.forget(slotAddresses(slot).inside);

@@ -1,11 +1,21 @@
-import { runCommand } from "./command";
-import { HOST_ADDRESS, LINK_PREFIX, REACH_TABLE } from "./firewall";
+import { changeFirewall } from "./firewall";
+import {
+  HOST_ADDRESS,
+  LINK_PREFIX,
+  QUESTION,
+  REACH_TABLE,
+  REFUSE,
+  sharedRules,
+  statedChain,
+  statedSet,
+} from "./firewall-rules";
 import type { SlotClaim } from "./network-slots";
 
 /**
  * The firewall of one sandbox that reaches certain destinations only: nftables rules that its packets come to by the name
  * of its link, in one look-up however many sandboxes there are. Where a packet goes is judged before the host translates
- * it. A connection is judged packet by packet and not by what the kernel remembers of it: addresses of sandboxes come
+ * it, and what passes here is judged once more with all others (firewall-rules.ts): a list narrows, and opens nothing that
+ * is closed. A connection is judged packet by packet and not by what the kernel remembers of it: addresses of sandboxes come
  * around again, and memory outlives them.
  *
  * Each call is one transaction and states everything, also what all sandboxes share: so it may be made again, and mends
@@ -22,20 +32,20 @@ const MAX_NAMED = 4096;
 
 /** Confines a sandbox to these addresses and blocks, and to names that are told at `port` of the host's address. */
 export async function confine(claim: SlotClaim, blocks: readonly string[], port: number): Promise<void> {
-  await transact([...sharedRules(), ...ownRules(claim, blocks, port)]);
+  await changeFirewall([...sharedRules(), ...ownRules(claim, blocks, port)]);
 }
 
 /** Lets a confined sandbox reach addresses that a name stands for, for {@link NAMED_SECONDS} from now. */
 export async function admitNamed(claim: SlotClaim, addresses: readonly string[]): Promise<void> {
   const elements = `element ${REACH_TABLE} ${objects(claim).named} { ${addresses.join(", ")} }`;
   // Older kernels leave the time of an element that is there as it is.
-  await transact([`add ${elements}`, `delete ${elements}`, `add ${elements}`]);
+  await changeFirewall([`add ${elements}`, `delete ${elements}`, `add ${elements}`]);
 }
 
 /** Removes all rules of a sandbox; where they are gone already, that is fine. */
 export async function unconfine(claim: SlotClaim): Promise<void> {
   const { link, rules, lookup, blocks, named } = objects(claim);
-  await transact([
+  await changeFirewall([
     // Stated first, because what is not there cannot be deleted; the port is never asked.
     ...sharedRules(),
     ...ownRules(claim, [], 53),
@@ -58,48 +68,23 @@ function objects({ slot, claim }: SlotClaim) {
   };
 }
 
-function sharedRules(): string[] {
-  const [reach, lookup] = [`${REACH_TABLE} reach`, `${REACH_TABLE} lookup`];
-  return [
-    `add table ${REACH_TABLE}`,
-    `add map ${REACH_TABLE} confined { type ifname : verdict; }`,
-    `add map ${REACH_TABLE} lookups { type ifname : verdict; }`,
-    `add chain ${reach} { type filter hook prerouting priority mangle; policy accept; }`,
-    `flush chain ${reach}`,
-    `add rule ${reach} iifname vmap @confined`,
-    `add chain ${lookup} { type nat hook prerouting priority dstnat; policy accept; }`,
-    `flush chain ${lookup}`,
-    `add rule ${lookup} iifname vmap @lookups`,
-  ];
-}
-
 function ownRules(claim: SlotClaim, allowed: readonly string[], port: number): string[] {
   const { link, rules, lookup, blocks, named } = objects(claim);
-  const rule = (text: string) => `add rule ${REACH_TABLE} ${rules} ${text}`;
-  const question = `ip daddr ${HOST_ADDRESS} udp dport 53`;
+  const confinement = [
+    // Answers to whoever came from outside, which is the host itself.
+    "ct direction reply accept",
+    `${QUESTION} accept`,
+    `ip daddr @${blocks} accept`,
+    `ip daddr @${named} update @${named} { ip daddr } accept`,
+    `goto ${REFUSE}`,
+  ];
   return [
-    `add set ${REACH_TABLE} ${blocks} { type ipv4_addr; flags interval; auto-merge; }`,
-    `flush set ${REACH_TABLE} ${blocks}`,
-    ...(allowed.length > 0 ? [`add element ${REACH_TABLE} ${blocks} { ${allowed.join(", ")} }`] : []),
+    ...statedSet(blocks, "ipv4_addr; flags interval; auto-merge", allowed),
     // Not flushed: a sandbox that runs keeps the addresses it was told.
     `add set ${REACH_TABLE} ${named} { type ipv4_addr; size ${MAX_NAMED}; flags dynamic,timeout; timeout ${NAMED_SECONDS}s; }`,
-    `add chain ${REACH_TABLE} ${rules}`,
-    `flush chain ${REACH_TABLE} ${rules}`,
-    // Answers to whoever came from outside, which is the host itself.
-    rule("ct direction reply accept"),
-    rule(`${question} accept`),
-    rule(`ip daddr @${blocks} accept`),
-    rule(`ip daddr @${named} update @${named} { ip daddr } accept`),
-    rule("meta l4proto tcp reject with tcp reset"),
-    rule("reject with icmpx type port-unreachable"),
-    `add chain ${REACH_TABLE} ${lookup}`,
-    `flush chain ${REACH_TABLE} ${lookup}`,
-    `add rule ${REACH_TABLE} ${lookup} ${question} dnat ip to ${HOST_ADDRESS}:${port}`,
+    ...statedChain(REACH_TABLE, rules, confinement),
+    ...statedChain(REACH_TABLE, lookup, [`${QUESTION} dnat ip to ${HOST_ADDRESS}:${port}`]),
     `add element ${REACH_TABLE} confined { "${link}" : jump ${rules} }`,
     `add element ${REACH_TABLE} lookups { "${link}" : jump ${lookup} }`,
   ];
-}
-
-async function transact(commands: readonly string[]): Promise<void> {
-  await runCommand("nft", ["-f", "-"], { input: `${commands.join("\n")}\n` });
 }

@@ -63,6 +63,13 @@ export async function ownedSlots(home: string): Promise<number[]> {
   return owned;
 }
 
+/** The homes that slots of this machine belong to. */
+export async function slotOwners(): Promise<string[]> {
+  const names = await readdir(SLOTS_DIR).catch(() => []);
+  const owners = await Promise.all(names.map((name) => readFile(ownerFile(Number(name)), "utf8").catch(() => "")));
+  return owners.filter(Boolean);
+}
+
 /** The four addresses of a slot, as far as they are in use. */
 export function slotAddresses(slot: number): { host: string; inside: string } {
   const address = (offset: number) => {

@@ -2,8 +2,10 @@ import { access, readFile } from "node:fs/promises";
 import { OpenComputerError } from "../../errors";
 import { failpoint } from "../../failpoint";
 import type { NetworkPolicy } from "../engine";
-import { LINK_PREFIX, lowerHostNetwork, raiseHostNetwork } from "./firewall";
+import { lowerHostNetwork, raiseHostNetwork } from "./firewall";
+import { LINK_PREFIX } from "./firewall-rules";
 import type { Hand } from "./hand";
+import { type Audience, createNetworkExits, type Destinations, type NetworkExits } from "./network-exits";
 import { createNetworkPolicies, type NetworkPolicies } from "./network-policies";
 import { claimSlot, endClaim, freeSlot, ownedSlots, type SlotClaim, slotAddresses } from "./network-slots";
 import { UID_RANGE, UID_SHIFT } from "./oci-spec";
@@ -26,38 +28,54 @@ export interface ContainerNetwork extends SlotClaim {
 
 /** Hands out networks; keeps some ready, because making one takes longer than starting a container. */
 export interface NetworkPool {
-  /** A network that reaches what the policy says. @throws invalid_input for a destination that is none */
-  take(policy: NetworkPolicy): Promise<ContainerNetwork>;
+  /**
+   * A network that reaches what the policy says.
+   *
+   * @throws invalid_input for a destination that is none, or that no sandbox of this server reaches
+   */
+  take(policy: NetworkPolicy, audience: Audience): Promise<ContainerNetwork>;
   /** Takes a network back after its container is gone; one that was given back before is fine. */
   give(network: SlotClaim): Promise<void>;
-  /** Frees every slot of this home but those in use, which are held to their policies again. */
-  reclaim(inUse: ReadonlySet<number>): Promise<void>;
+  /** Frees every slot of this home but those in use, which are held to their policies again; none is handed out before. */
+  reclaim(inUse: ReadonlySet<number>, destinations: Destinations): Promise<void>;
   close(): Promise<void>;
 }
 
 const READY_NETWORKS = 2;
+/** Whom those that are ready are for: builds have more time. */
+const STOCKED: Audience = "sandboxes";
 /** Making the next one waits until the container that took the last has started: they would slow each other down. */
 const REFILL_DELAY_MS = 150;
 
 interface PoolDeps {
   readonly home: string;
   readonly hand: Hand;
+  readonly exits: NetworkExits;
 }
 
-/**
- * A pool for the server of this home.
- *
- * @param resolvers name servers that allowed names are looked up with; default the host's
- */
-export function createNetworkPool(home: string, hand: Hand, resolvers?: readonly string[]): NetworkPool {
-  const stock = createStock({ home, hand });
-  const policies = createNetworkPolicies(hand, resolvers);
+export interface NetworkPoolOptions {
+  /** Closed addresses and blocks that containers reach all the same. Default: none. */
+  readonly reach?: readonly string[];
+  /** Name servers that allowed names are looked up with. Default: the host's. */
+  readonly resolvers?: readonly string[];
+}
+
+/** A pool for the server of this home. */
+export function createNetworkPool(
+  home: string,
+  hand: Hand,
+  { reach = [], resolvers }: NetworkPoolOptions = {},
+): NetworkPool {
+  const exits = createNetworkExits(home, reach);
+  const stock = createStock({ home, hand, exits });
+  const policies = createNetworkPolicies(hand, exits, resolvers);
   const giveBack = (network: SlotClaim) => endNetwork(hand, network, policies);
   let anchor: SlotClaim | undefined;
   return {
-    async take(policy) {
+    async take(policy, audience) {
       const network = await stock.take();
       try {
+        if (audience !== STOCKED) await exits.admit(linkOf(network.slot), audience);
         return { ...network, ...(await policies.apply(network, policy)) };
       } catch (error) {
         network.release();
@@ -66,13 +84,15 @@ export function createNetworkPool(home: string, hand: Hand, resolvers?: readonly
       }
     },
     give: giveBack,
-    async reclaim(inUse) {
+    async reclaim(inUse, destinations) {
       // As long as a slot is taken, no server lowers what raising makes: so it need not be looked at again.
       anchor = await claimSlot(home);
       await raiseHostNetwork();
+      await exits.open(destinations);
       for (const slot of await ownedSlots(home)) {
         if (slot === anchor.slot) continue;
-        await (inUse.has(slot) ? policies.renew(slot) : removeNetwork(hand, slot, policies));
+        if (!inUse.has(slot)) await removeNetwork(hand, slot, policies);
+        else await Promise.all([policies.renew(slot), exits.admit(linkOf(slot), "sandboxes")]);
       }
       await stock.fill();
     },
@@ -80,6 +100,7 @@ export function createNetworkPool(home: string, hand: Hand, resolvers?: readonly
       await stock.close();
       await policies.close();
       if (anchor && (await endClaim(anchor))) await freeSlot(anchor.slot);
+      await exits.close(anchor !== undefined && (await ownedSlots(home)).length === 0);
       await lowerHostNetwork();
     },
   };
@@ -136,7 +157,7 @@ async function isHeld({ netns }: ReadyNetwork): Promise<boolean> {
   );
 }
 
-async function makeNetwork({ home, hand }: PoolDeps): Promise<ReadyNetwork> {
+async function makeNetwork({ home, hand, exits }: PoolDeps): Promise<ReadyNetwork> {
   const { slot, claim } = await claimSlot(home);
   failpoint("network.claimed");
   try {
@@ -145,6 +166,7 @@ async function makeNetwork({ home, hand }: PoolDeps): Promise<ReadyNetwork> {
     const made = await hand.ask("network", linkOf(slot), host, inside, String(await outgoingMtu()), ...ids);
     if (made.result !== 0) throw cannotMake(made.text);
     failpoint("network.made");
+    await exits.admit(linkOf(slot), STOCKED);
     const paths = { netns: `/proc/${made.text}/ns/net`, userns: `/proc/${made.text}/ns/user` };
     return { slot, claim, ...paths, release: () => hand.tell("release", String(made.number)) };
   } catch (error) {

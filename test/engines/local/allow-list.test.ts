@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { toAllowList } from "../../../src/engines/local/allow-list";
 
+const open = () => true;
 const LABEL = "a".repeat(63);
 
 test.each<[destination: string, allowed: string[], refused: string[]]>([
@@ -11,13 +12,13 @@ test.each<[destination: string, allowed: string[], refused: string[]]>([
   ["*.test", [`${LABEL}.${LABEL}.${LABEL}.test`], [`${LABEL}.${LABEL}.${LABEL}.${LABEL}.test`]],
   ["192.0.2.1", [], ["192.0.2.1"]],
 ])("%s", (destination, allowed, refused) => {
-  const { allowsName } = toAllowList([destination]);
+  const { allowsName } = toAllowList([destination], open);
   expect(allowed.filter((name) => !allowsName(name))).toEqual([]);
   expect(refused.filter(allowsName)).toEqual([]);
 });
 
 test("addresses and blocks are apart from names", () => {
-  const { blocks } = toAllowList(["192.0.2.1", "pypi.org", "198.51.100.0/24", "0.0.0.0/0", "127.example"]);
+  const { blocks } = toAllowList(["192.0.2.1", "pypi.org", "198.51.100.0/24", "0.0.0.0/0", "127.example"], open);
   expect(blocks).toEqual(["192.0.2.1", "198.51.100.0/24", "0.0.0.0/0"]);
 });
 
@@ -37,5 +38,5 @@ test("every wrong destination is named", () => {
     "a;b",
   ];
   const expected = wrong.map((one) => JSON.stringify(one)).join(", ");
-  expect(() => toAllowList(["pypi.org", ...wrong])).toThrow(`cannot be allowed to reach ${expected}; expected`);
+  expect(() => toAllowList(["pypi.org", ...wrong], open)).toThrow(`cannot be allowed to reach ${expected}; expected`);
 });

@@ -3,7 +3,8 @@ import { once } from "node:events";
 import { type DecodedPacket, decode, encode, type Question } from "dns-packet";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { toAllowList } from "../../../src/engines/local/allow-list";
-import { HOST_ADDRESS, lowerHostNetwork, raiseHostNetwork } from "../../../src/engines/local/firewall";
+import { lowerHostNetwork, raiseHostNetwork } from "../../../src/engines/local/firewall";
+import { HOST_ADDRESS } from "../../../src/engines/local/firewall-rules";
 import { createNameServer, type NameServer } from "../../../src/engines/local/name-server";
 import { type Outside, startOutside } from "../../fixtures/outside";
 
@@ -14,12 +15,13 @@ beforeAll(async () => {
   outside = await startOutside();
   await raiseHostNetwork();
   server = createNameServer([outside.resolver]);
-  const { allowsName } = toAllowList(["*.test", "*.below.test"]);
+  const { allowsName } = toAllowList(["*.test", "*.below.test"], () => true);
   const admit = async (addresses: readonly string[]) => {
     if (addresses.includes(outside.addresses[1])) throw new Error("the firewall does not answer");
     admitted = [...admitted, ...addresses];
   };
-  server.serve(HOST_ADDRESS, { allowsName, admit });
+  const mayReach = (address: string) => address.startsWith("198.18.");
+  server.serve(HOST_ADDRESS, { allowsName, mayReach, admit });
 });
 afterAll(async () => {
   await server.close();
