@@ -9,7 +9,7 @@ import type { Terminal } from "./terminal";
 const HELP = `
 Prints its log as JSON lines. Ctrl-C stops it; sandboxes run on, and the next start takes them over.
 Every option may also be set in the environment: OPENCOMPUTER_PORT, _HOME, _ENGINE, _RUNTIME, _ACCEPT_RUNC, _BASE,
-_DISK_MB.
+_DISK_MB, _REACH.
 
 Examples:
   $ pulumi-opencomputer serve
@@ -34,6 +34,7 @@ export function serveCommand(terminal: Terminal): Command {
     )
     .option("--accept-runc <version>", "take this very version of runc, although it is open to known escapes")
     .option("--disk-mb <number>", "MiB that a build step and a sandbox may write (default: 20480)")
+    .option("--reach <blocks>", "private addresses that sandboxes reach: 10.1.0.0/16,192.168.0.7 (default: none)")
     .option("--base <source>", "base file system: tar:…, dir:…, mmdebstrap:SUITE, oci:REF (default: by machine)")
     .addHelpText("after", HELP)
     .action(async ({ diskMb, ...options }: ServeOptions) => {

@@ -1,12 +1,14 @@
 import { z } from "zod";
+import { covers, toBlock } from "../engines/local/address-block";
 import { invalidInput } from "../errors";
 import { toProblems } from "../image/manifest";
 import { inWords } from "../image/problem-words";
 import { cacheHome, type PathInputs, serverHome } from "../paths";
+import { LIMIT_VARIABLES, type Limits, limitFields } from "./limits";
 import { LOG_LEVELS, type LogLevel } from "./log";
 
 /** How a server is set up; {@link readServerConfig} fills in what is not said. */
-export interface ServerConfig {
+export interface ServerConfig extends Limits {
   /** Address to listen on. Default: this machine only. */
   readonly host: string;
   /** Port to listen on; 0, the default, is any that is free. */
@@ -22,6 +24,11 @@ export interface ServerConfig {
   readonly runtime: "auto" | "runsc" | "runc" | "crun";
   /** The version of a runc that is taken although it is open to known escapes: its distribution mended it. */
   readonly acceptRunc?: string;
+  /**
+   * Private addresses and blocks that sandboxes and builds reach all the same. The host's own and a metadata service's are
+   * reached where the address itself is named. Default: none.
+   */
+  readonly reach: readonly string[];
   /** Where the base root filesystem comes from: `tar:…`, `dir:…`, `mmdebstrap:SUITE`, `oci:REF`. Default: by machine. */
   readonly base?: string;
   /** Limit of a build step where a request does not say. */
@@ -31,14 +38,29 @@ export interface ServerConfig {
   readonly logLevel: LogLevel;
 }
 
-/** What a caller may say; options win over the environment. Numbers may stand as text, as on a command line. */
+/** What a caller may say; options win over the environment. Numbers and lists may stand as text, as on a command line. */
 export type ServerOptions = Partial<
-  Omit<ServerConfig, "port" | "stepTimeoutSeconds" | "diskMB"> & {
+  Omit<ServerConfig, "port" | "stepTimeoutSeconds" | "diskMB" | "reach"> & {
+    /** With commas between them, as text. */
+    readonly reach: readonly string[] | string;
     readonly port: number | string;
     readonly diskMB: number | string;
     readonly stepTimeoutSeconds: number | string;
   }
 >;
+
+const REACHABLE = "must be an IPv4 address or a block of them (10.1.0.0/16), beyond this machine's loopback";
+const LOOPBACK = "127.0.0.0/8";
+
+/** `"a, b"` as `["a", "b"]`. */
+function fromText(list: unknown): unknown {
+  return typeof list === "string" ? list.split(",").map((item) => item.trim()) : list;
+}
+
+function isReachable(text: string): boolean {
+  const [block, loopback] = [toBlock(text), toBlock(LOOPBACK)];
+  return block !== null && !(loopback && covers(loopback, block));
+}
 
 const serverConfigSchema = z.strictObject({
   host: z.string().min(1).default("127.0.0.1"),
@@ -49,10 +71,17 @@ const serverConfigSchema = z.strictObject({
   engine: z.enum(["auto", "local"], 'must be "auto" or "local"').default("auto"),
   runtime: z.enum(["auto", "runsc", "runc", "crun"]).default("auto"),
   acceptRunc: z.string().min(1).optional(),
+  reach: z.preprocess(
+    fromText,
+    z
+      .array(z.string().refine(isReachable, { error: ({ input }) => `${REACHABLE}; got ${JSON.stringify(input)}` }))
+      .default([]),
+  ),
   base: z.string().min(1).optional(),
   stepTimeoutSeconds: z.coerce.number().int().min(1).max(86_400).default(1800),
   diskMB: z.coerce.number().int().min(64).max(1_073_741_824).optional(),
   logLevel: z.enum(LOG_LEVELS).default("info"),
+  ...limitFields,
 }) satisfies z.ZodType<ServerConfig>;
 
 /**
@@ -84,10 +113,12 @@ const VARIABLES: Readonly<Record<string, string>> = {
   engine: "OPENCOMPUTER_ENGINE",
   runtime: "OPENCOMPUTER_RUNTIME",
   acceptRunc: "OPENCOMPUTER_ACCEPT_RUNC",
+  reach: "OPENCOMPUTER_REACH",
   base: "OPENCOMPUTER_BASE",
   stepTimeoutSeconds: "OPENCOMPUTER_STEP_TIMEOUT",
   diskMB: "OPENCOMPUTER_DISK_MB",
   logLevel: "OPENCOMPUTER_LOG_LEVEL",
+  ...LIMIT_VARIABLES,
 };
 
 function fromEnvironment(inputs: PathInputs): Record<string, unknown> {
@@ -98,10 +129,12 @@ function fromEnvironment(inputs: PathInputs): Record<string, unknown> {
     engine: env["OPENCOMPUTER_ENGINE"],
     runtime: env["OPENCOMPUTER_RUNTIME"],
     acceptRunc: env["OPENCOMPUTER_ACCEPT_RUNC"],
+    reach: env["OPENCOMPUTER_REACH"],
     base: env["OPENCOMPUTER_BASE"],
     stepTimeoutSeconds: env["OPENCOMPUTER_STEP_TIMEOUT"],
     diskMB: env["OPENCOMPUTER_DISK_MB"],
     logLevel: env["OPENCOMPUTER_LOG_LEVEL"],
+    ...Object.fromEntries(Object.entries(LIMIT_VARIABLES).map(([name, variable]) => [name, env[variable]])),
   };
   // A variable that is set to nothing is not set.
   const present = Object.entries(found).filter(([, value]) => value !== undefined && String(value) !== "");

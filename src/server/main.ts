@@ -19,10 +19,10 @@ const START_TIMEOUT_MS = 3_600_000;
  * await server.close()
  */
 export async function startServer(config: ServerConfig, signal?: AbortSignal): Promise<RunningServer> {
-  const { home, cacheDir, runtime, acceptRunc, base, diskMB } = config;
+  const { home, cacheDir, runtime, reach, acceptRunc, base, diskMB } = config;
   return await runServer(config, {
     engine: createLocalEngine({
-      ...{ home, cacheDir, runtime, hostEnv: process.env },
+      ...{ home, cacheDir, runtime, reach, hostEnv: process.env },
       ...(acceptRunc ? { acceptRunc } : {}),
       ...(base ? { base } : {}),
       ...(diskMB === undefined ? {} : { diskMB }),
