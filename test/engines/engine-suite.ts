@@ -8,6 +8,7 @@ import { forkLaws } from "./suite/fork-laws";
 import { hibernateLaws } from "./suite/hibernate-laws";
 import { networkLaws } from "./suite/network-laws";
 import { packageLaws } from "./suite/package-laws";
+import { quotaLaws } from "./suite/quota-laws";
 import { restartLaws } from "./suite/restart-laws";
 import { sandboxLaws } from "./suite/sandbox-laws";
 import { sharedStepLaws } from "./suite/shared-step-laws";
@@ -26,6 +27,7 @@ export function engineSuite(name: string, under: EngineUnderTest): void {
     execLaws(under);
     fileLaws(under);
     sandboxLaws(under);
+    quotaLaws(under);
     networkLaws(under);
     restartLaws(under);
     checkpointLaws(under);

@@ -6,7 +6,7 @@ import { cacheHome } from "../../../src/paths";
 import { homeCensus, runDirOf } from "../../fixtures/home-census";
 import type { Outside } from "../../fixtures/outside";
 import type { RegistryFixture } from "../../fixtures/registry";
-import type { EngineUnderTest } from "../suite/engine-under-test";
+import type { EngineOptions, EngineUnderTest } from "../suite/engine-under-test";
 
 export type TestedRuntime = "runc" | "runsc";
 
@@ -33,7 +33,7 @@ export class LocalUnderTest {
     return this.runtime === "runc" ? "runsc" : "runc";
   }
 
-  create(runtime: TestedRuntime = this.runtime, base = process.env["OPENCOMPUTER_BASE"]) {
+  create(runtime: TestedRuntime = this.runtime, base = process.env["OPENCOMPUTER_BASE"], options: EngineOptions = {}) {
     const cacheDir = cacheHome({ env: process.env, uid: 0, homeDir: homedir() });
     const packages = {
       OPENCOMPUTER_APT_SOURCES: this.registry().aptSourcesFile,
@@ -44,7 +44,7 @@ export class LocalUnderTest {
     const hostEnv = { ...process.env, ...packages };
     const { home } = this;
     const resolvers = [this.outside().resolver];
-    return createLocalEngine({ home, cacheDir, runtime, hostEnv, resolvers, ...(base ? { base } : {}) });
+    return createLocalEngine({ home, cacheDir, runtime, hostEnv, resolvers, ...(base ? { base } : {}), ...options });
   }
 
   /** What of the machine's census belongs to this home: others may be at work beside us. */
@@ -60,7 +60,7 @@ export class LocalUnderTest {
 /** The suite's view of it. */
 export function toEngineUnderTest(local: LocalUnderTest): EngineUnderTest {
   return {
-    create: () => local.create(),
+    create: (options) => local.create(undefined, undefined, options),
     holdings: () => local.holdings(),
     reachableUrl: () => `${local.registryUrl()}/apt/Packages`,
     registry: local.registry,

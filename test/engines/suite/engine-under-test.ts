@@ -10,7 +10,7 @@ import type { RegistryFixture } from "../../fixtures/registry";
 /** An engine that the suite is run on. */
 export interface EngineUnderTest {
   /** A new engine over the same state, as after a restart of the server. */
-  readonly create: () => Engine;
+  readonly create: (options?: EngineOptions) => Engine;
   /** What the engine holds of the machine now, one line each: mounts, links, processes. */
   readonly holdings: () => string[];
   /** An address that answers sandboxes over HTTP. */
@@ -23,6 +23,11 @@ export interface EngineUnderTest {
   readonly limitsEnd: "process" | "sandbox";
   /** It makes full checkpoints. */
   readonly keepsMemory: boolean;
+}
+
+export interface EngineOptions {
+  /** Quota of steps, and of sandboxes that have none of their own. */
+  readonly diskMB?: number;
 }
 
 export interface Finished {
@@ -80,7 +85,7 @@ export class Bench {
 
   async sandbox(
     checkpoint?: Checkpoint,
-    wishes: Partial<Pick<SandboxSpec, "memoryMB" | "cpuCount" | "network">> = {},
+    wishes: Partial<Pick<SandboxSpec, "memoryMB" | "cpuCount" | "diskMB" | "network">> = {},
   ): Promise<string> {
     this.count += 1;
     const id = `sb-suite-${process.pid}-${this.count}`;
