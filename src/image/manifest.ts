@@ -4,7 +4,7 @@ import type { ImageManifest } from "./image-manifest";
 import { invalidImage } from "./image-problems";
 import { describeValue, inWords } from "./problem-words";
 import { stepSchema } from "./step";
-import { findEarlyStarts, findStepConflicts } from "./step-conflicts";
+import { findEarlyStarts, findLargeEnvironment, findStepConflicts } from "./step-conflicts";
 
 /** The most steps an image may have: each is a layer, and an overlay mount names every layer. */
 const MAX_STEPS = 100;
@@ -26,7 +26,7 @@ const stepsSchema = z
     (steps, context) => {
       if (steps.length > MAX_CHECKED_STEPS) return;
       if (steps.length > MAX_STEPS) context.addIssue({ code: "custom", message: TOO_MANY_STEPS });
-      const conflicts = [...findEarlyStarts(steps), ...findStepConflicts(steps)];
+      const conflicts = [...findEarlyStarts(steps), ...findStepConflicts(steps), ...findLargeEnvironment(steps)];
       for (const { path, message } of conflicts) context.addIssue({ code: "custom", path, message });
     },
     { when: ({ value }) => Array.isArray(value) },

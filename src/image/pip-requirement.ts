@@ -1,3 +1,5 @@
+import { isUnicode, NOT_UNICODE } from "./unicode";
+
 const NAME = "[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?";
 const REQUIREMENT = new RegExp(`^(${NAME})\\s*(?:\\[([^\\]]*)\\])?\\s*(.*)$`, "s");
 const EXTRA = new RegExp(`^${NAME}$`);
@@ -37,6 +39,7 @@ const EXAMPLES = "expected one such as pandas, pandas>=2,<3 or uvicorn[standard]
  */
 export function explainRequirement(text: string): string | undefined {
   if (/[\0\r\n]/.test(text)) return "must be on one line";
+  if (!isUnicode(text)) return NOT_UNICODE;
   if (PLAIN_URL.test(text)) return undefined;
   const [, name = "", extras, rest = ""] = REQUIREMENT.exec(text) ?? [];
   if (name === "") return `is not a pip requirement; ${EXAMPLES}`;

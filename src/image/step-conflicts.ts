@@ -1,3 +1,4 @@
+import { ENVIRONMENT_LIMIT, isEnvironment } from "./argument-size";
 import type { Step } from "./image-manifest";
 import { parentsOf } from "./image-path";
 
@@ -37,6 +38,24 @@ export function findEarlyStarts(steps: readonly unknown[]): StepConflict[] {
 const START_IS_LAST =
   "must be the last step of the image, and the only one of its kind: call startCommand after everything else; " +
   "of several services, let one command start all";
+
+/**
+ * Variables that are together more than any command can start with: told where they become too many.
+ *
+ * @param steps as for {@link findStepConflicts}
+ */
+export function findLargeEnvironment(steps: readonly unknown[]): StepConflict[] {
+  let all: Record<string, string> = {};
+  for (const [index, step] of steps.entries()) {
+    const { type, args } = (step ?? {}) as Partial<Step>;
+    const { vars } = (args ?? {}) as { readonly vars?: Readonly<Record<string, string>> };
+    if (type !== "env" || vars === undefined || !isEnvironment(vars)) continue;
+    all = { ...all, ...vars };
+    if (!isEnvironment(all))
+      return [{ path: [index, "args", "vars"], message: `and those before it ${ENVIRONMENT_LIMIT}` }];
+  }
+  return [];
+}
 
 /** What is wrong, and where in the list of steps. */
 interface StepConflict {

@@ -1,5 +1,5 @@
 import { invalidInput } from "../errors";
-import { dirEntriesSchema, MAX_INLINE_ENTRIES } from "./dir-entry";
+import { dirEntriesSchema, MAX_DIR_ENTRIES, MAX_INLINE_ENTRIES } from "./dir-entry";
 import { digestOf, toCanonicalJson } from "./hash";
 import type { DirEntry, ImageManifest } from "./image-manifest";
 import { isExecutable } from "./ownership";
@@ -22,9 +22,14 @@ export interface DirContent {
   readonly tree?: Tree;
 }
 
-/** Puts entries in the form that their number asks for. They are in canonical order already, or made so. */
+/**
+ * Puts entries in the form that their number asks for. They are in canonical order already, or made so.
+ *
+ * @throws invalid_input where they are too many
+ */
 export function toDirContent(entries: readonly DirEntry[]): DirContent {
   if (entries.length <= MAX_INLINE_ENTRIES) return { args: { entries } };
+  assertEntries("entries", entries);
   const bytes = Buffer.from(toCanonicalJson(dirEntriesSchema.parse(entries)));
   const tree = { digest: digestOf(bytes), bytes };
   return { args: { tree: tree.digest }, tree };
@@ -50,11 +55,20 @@ export async function entriesOf(args: DirArgs, read: ReadBlob): Promise<readonly
 
 /** Only the one right spelling counts, and only where a tree is called for: another would be another identity. */
 function parseTree(digest: string, bytes: Buffer): readonly DirEntry[] {
-  const parsed = dirEntriesSchema.safeParse(parseJson(bytes));
+  const json = parseJson(bytes);
+  if (Array.isArray(json)) assertEntries(digest, json);
+  const parsed = dirEntriesSchema.safeParse(json);
   const { tree } = parsed.success ? toDirContent(parsed.data) : {};
   if (parsed.success && tree?.digest === digest) return parsed.data;
   const message = `is no tree: expected the canonical JSON of more than ${MAX_INLINE_ENTRIES} directory entries (docs/manifest.md)`;
   throw invalidInput("the image manifest", [{ path: digest, message }]);
+}
+
+/** Before anything is done for each of them. */
+function assertEntries(path: string, { length }: readonly unknown[]): void {
+  if (length <= MAX_DIR_ENTRIES) return;
+  const message = `lists ${length} entries, more than the ${MAX_DIR_ENTRIES} of a directory; add an archive and unpack it`;
+  throw invalidInput("the image manifest", [{ path, message }]);
 }
 
 function parseJson(bytes: Buffer): unknown {

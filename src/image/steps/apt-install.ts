@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { areArguments, LIST_LIMIT } from "../argument-size";
 import type { StepArgs } from "../image-manifest";
 
 const NAME = "[a-z0-9][a-z0-9+.-]+";
@@ -21,7 +22,7 @@ const packageSchema = z
 /** System packages, in the order in which they are asked for. */
 export const aptInstallSchema = z.strictObject({
   type: z.literal("apt_install"),
-  args: z.strictObject({ packages: z.array(packageSchema) }),
+  args: z.strictObject({ packages: z.array(packageSchema).refine(areArguments, LIST_LIMIT) }),
 });
 
 /** Its arguments in a summary. */

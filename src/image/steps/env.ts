@@ -1,12 +1,16 @@
 import { z } from "zod";
-import { ARGUMENT_LIMIT, isArgument } from "../argument-size";
+import { ARGUMENT_LIMIT, ENVIRONMENT_LIMIT, isArgument, isEnvironment } from "../argument-size";
 import type { StepArgs } from "../image-manifest";
+import { isUnicode, NOT_UNICODE } from "../unicode";
 
 const nameSchema = z
   .string()
   .regex(/^[A-Za-z0-9_]+$/, "is not an environment variable name; expected letters, digits and _");
 
-const valueSchema = z.string().refine((value) => !value.includes("\0"), "must not contain a NUL byte");
+const valueSchema = z
+  .string()
+  .refine((value) => !value.includes("\0"), "must not contain a NUL byte")
+  .refine(isUnicode, NOT_UNICODE);
 
 /** A map of environment variables; values may hold anything but NUL, quotes and newlines included. */
 export const envSchema = z
@@ -24,6 +28,7 @@ export const envSchema = z
       if (isArgument(`${name}=${value}`)) continue;
       context.addIssue({ code: "custom", path: [name], message: `must have, with its name, ${ARGUMENT_LIMIT}` });
     }
+    if (!isEnvironment(vars)) context.addIssue({ code: "custom", message: ENVIRONMENT_LIMIT });
   });
 
 /** Environment variables for later steps and for everything in a sandbox. */

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { areArguments, LIST_LIMIT } from "../argument-size";
 import type { StepArgs } from "../image-manifest";
 import { explainRequirement } from "../pip-requirement";
 
@@ -10,7 +11,7 @@ const requirementSchema = z.string().superRefine((value, context) => {
 /** Python packages, in the order in which they are asked for. */
 export const pipInstallSchema = z.strictObject({
   type: z.literal("pip_install"),
-  args: z.strictObject({ packages: z.array(requirementSchema) }),
+  args: z.strictObject({ packages: z.array(requirementSchema).refine(areArguments, LIST_LIMIT) }),
 });
 
 /** Its arguments in a summary. */
