@@ -127,6 +127,13 @@ export const REQUIREMENTS = Object.freeze([
     hint: "set OPENCOMPUTER_HOME to a folder on an ordinary file system (not an overlay) with 8 GiB free",
   },
   {
+    name: "disk quotas",
+    what: "keep one sandbox from taking the disk from the others",
+    neededFor: [],
+    check: () => ({ ok: true, found: "watched every 5 s: who is over its quota is ended" }),
+    hint: "they need nothing",
+  },
+  {
     name: "OCI runtime",
     what: "runs build steps and sandboxes",
     neededFor: ENGINE,

@@ -23,6 +23,7 @@ import { createStacks, flattenedKeys } from "./flatten";
 import { createHand, type Hand } from "./hand";
 import { type LocalHome, localHome, makeHome } from "./home";
 import { AGENT_INSIDE, gatherHostFacts, type HostFacts } from "./host-facts";
+import { raiseHostLimits } from "./host-limits";
 import { createLayerStore } from "./layer-store";
 import { unmountBelow } from "./mounts";
 import { createNetworkPool, type NetworkPool } from "./network";
@@ -141,6 +142,7 @@ async function startEngine(options: LocalEngineOptions, start: StartOptions): Pr
   const hand = createHand(binaries.hand, home.handSocket);
   const networks = createNetworkPool(home.root, hand, options);
   await makeHome(home);
+  await raiseHostLimits(start.onProgress);
   try {
     const { deps, forSandboxes, base } = await prepare(options, start, { home, binaries, hand, networks });
     const sandboxes = createSandboxes({ ...deps, facts: forSandboxes });
