@@ -4,6 +4,7 @@ import { type AppEnv, authenticate, checkHost } from "./auth";
 import { answerError, answerUnknownRoute } from "./http-errors";
 import type { Log } from "./log";
 import { describeApi } from "./openapi";
+import { checkForm, checkOrigin } from "./request-checks";
 import { blobRoutes } from "./routes/blob-routes";
 import { buildRoutes } from "./routes/build-routes";
 import { checkpointRoutes, sandboxCheckpointRoutes } from "./routes/checkpoint-routes";
@@ -18,6 +19,7 @@ import type { CheckpointService } from "./services/checkpoint-service";
 import type { CollectionService } from "./services/collection-service";
 import type { ExecService } from "./services/exec-service";
 import type { FileService } from "./services/file-service";
+import type { Quotas } from "./services/quotas";
 import type { SandboxService } from "./services/sandbox-service";
 import type { SnapshotService } from "./services/snapshot-service";
 import type { Store } from "./store/store";
@@ -34,6 +36,7 @@ export interface AppParts {
   readonly exec: ExecService;
   readonly files: FileService;
   readonly collection: CollectionService;
+  readonly quotas: Quotas;
   readonly log: Log;
   readonly version: string;
   /** Limit of a build step where the request does not say. */
@@ -56,13 +59,15 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
   app.use(logRequests(parts.log));
   app.route("/", healthRoutes());
   app.use(checkHost(parts.allowedHosts, parts.host));
+  app.use(checkOrigin(parts.allowedHosts));
+  app.use(checkForm());
   app.route("/api", createApi(parts));
   return app;
 }
 
 function createApi(parts: AppParts): Hono<AppEnv> {
   const api = new Hono<AppEnv>();
-  api.use(authenticate(parts.store));
+  api.use(authenticate(parts.store, parts.quotas));
   api.get("/openapi.json", (c) => c.json(describeApi(parts.version)));
   api.route("/snapshots", snapshotRoutes(parts));
   api.route("/sandboxes", sandboxRoutes(parts));

@@ -2,6 +2,7 @@ import type { Readable, Writable } from "node:stream";
 import type { Context, MiddlewareHandler } from "hono";
 import { OpenComputerError } from "../errors";
 import { findOrganisation } from "./services/api-keys";
+import type { Flow, Quotas } from "./services/quotas";
 import type { OrgStore, Store } from "./store/store";
 
 /** What every authenticated request has. */
@@ -15,18 +16,32 @@ export interface AppEnv {
   readonly Variables: {
     /** The rows of the caller's organisation, and no others. */
     org: OrgStore;
+    /** Counts something that the organisation begins, until the answer is called. @throws quota_exceeded */
+    enter: (flow: Flow, amount?: number) => () => void;
   };
 }
 
-/** Lets in who has a key, as `X-API-Key`, `Authorization: Bearer` or `?api_key=`, and scopes the request to its organisation. */
-export function authenticate(store: Store): MiddlewareHandler<AppEnv> {
+/**
+ * Lets in who has a key, as `X-API-Key`, `Authorization: Bearer` or `?api_key=`, and scopes the request to its
+ * organisation, which has a limited number of them at a time.
+ */
+export function authenticate(store: Store, quotas: Quotas): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
     const key = keyOf(c);
     if (!key) throw new OpenComputerError("unauthorized", "missing API key; send it in the X-API-Key header");
     const orgId = await findOrganisation(store, key);
     if (orgId === undefined) throw new OpenComputerError("unauthorized", "invalid API key");
     c.set("org", store.forOrg(orgId));
-    await next();
+    c.set("enter", (flow, amount) => quotas.enter(orgId, flow, amount));
+    const leave = quotas.enter(orgId, "requests");
+    const { outgoing } = c.env ?? {};
+    outgoing?.once("close", leave);
+    try {
+      await next();
+    } finally {
+      // A request is over when its answer was read, or will never be.
+      if (outgoing === undefined || outgoing.destroyed) leave();
+    }
   };
 }
 

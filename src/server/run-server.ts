@@ -79,7 +79,7 @@ async function start(config: ServerConfig, makings: ServerMakings, undo: Undo[])
   const cores = availableParallelism();
   // A start waits half of its time for the kernel.
   const atOnce = { buildsAtOnce: cores, startsAtOnce: 2 * cores };
-  const services = createServices({ engine, store, home, now, log, ...atOnce });
+  const services = createServices({ engine, store, home, now, log, limits: config, ...atOnce });
   undo.push(() => services.checkpoints.close());
   undo.push(() => services.warm.close());
   undo.push(() => services.sandboxes.close());

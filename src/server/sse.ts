@@ -1,6 +1,7 @@
 import type { Context } from "hono";
 import { encodeEvent, KEEPALIVE, KEEPALIVE_SECONDS } from "../api/events";
 import { invalidInput, isOpenComputerError, toErrorJson } from "../errors";
+import type { AppEnv } from "./auth";
 import type { Log } from "./log";
 import { whenAborted } from "./services/abortable";
 import type { Progress } from "./services/progress";
@@ -26,12 +27,18 @@ export function readFrom(text = "0"): number {
 /**
  * Answers with the events of a build as they come: `build_log`s, then `result` or `error`. The reader's pace is the
  * stream's; one that leaves ends the work.
+ *
+ * @throws quota_exceeded where the organisation has too many readers
  */
-export function streamProgress<T>(c: Context, answer: ProgressAnswer<T>): Response {
+export function streamProgress<T>(c: Context<AppEnv>, answer: ProgressAnswer<T>): Response {
   const left = new AbortController();
-  const leave = () => left.abort();
+  const endCount = c.get("enter")("streams");
+  const leave = () => {
+    left.abort();
+    endCount();
+  };
   whenAborted(c.req.raw.signal, leave);
-  const chunks = withHeartbeat(toFrames(answer, left.signal), KEEPALIVE, KEEPALIVE_SECONDS * 1000);
+  const chunks = withHeartbeat(toFrames(answer, left.signal, endCount), KEEPALIVE, KEEPALIVE_SECONDS * 1000);
   return c.body(toByteStream(chunks, leave), 200, {
     "Content-Type": "text/event-stream",
     "Cache-Control": "no-cache",
@@ -70,7 +77,11 @@ export function toByteStream(chunks: AsyncGenerator<string>, leave: () => void):
   });
 }
 
-async function* toFrames<T>(answer: ProgressAnswer<T>, signal: AbortSignal): AsyncGenerator<string> {
+async function* toFrames<T>(
+  answer: ProgressAnswer<T>,
+  signal: AbortSignal,
+  onOver: () => void,
+): AsyncGenerator<string> {
   const progress = answer.begin(signal);
   try {
     for (;;) {
@@ -88,6 +99,7 @@ async function* toFrames<T>(answer: ProgressAnswer<T>, signal: AbortSignal): Asy
   } finally {
     // Where the reader left in the middle, the work cleans up after itself.
     await progress.return(undefined as T);
+    onOver();
   }
 }
 

@@ -14,7 +14,7 @@ describe("hanging up", () => {
       request = incoming;
       return new Promise<Response>(() => {});
     };
-    listener = await listen({ fetch, host: "127.0.0.1", port: 0 });
+    listener = await listen({ fetch, host: "127.0.0.1", port: 0, maxConnections: 10 });
     const socket = connect(Number(new URL(listener.url).port), "127.0.0.1");
     await once(socket, "connect");
     socket.write("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import pino from "pino";
 import { decodeEvents, type StreamEvent } from "../../src/api/events";
 import { createApp } from "../../src/server/app";
+import { DEFAULT_LIMITS, type Limits } from "../../src/server/limits";
 import { mintApiKey } from "../../src/server/services/api-keys";
 import { createServices } from "../../src/server/services/services";
 import { openSqliteStore } from "../../src/server/store/sqlite-store";
@@ -15,15 +16,24 @@ export const STARTS_AT_ONCE = 4;
 
 export interface TestServerOptions {
   readonly now?: () => number;
+  readonly limits?: Partial<Limits>;
 }
 
 /** The real app, services and SQLite store in a temporary home, over the memory engine. */
-export async function createTestServer({ now = Date.now }: TestServerOptions = {}) {
+export async function createTestServer({ now = Date.now, limits = {} }: TestServerOptions = {}) {
   const home = await mkdtemp(join(tmpdir(), "opencomputer-server-"));
   const store = await openSqliteStore(join(home, "server.db"));
   const engine = new MemoryEngine();
   const atOnce = { buildsAtOnce: BUILDS_AT_ONCE, startsAtOnce: STARTS_AT_ONCE };
-  const services = createServices({ engine, store, home, now, log: SILENT, ...atOnce });
+  const services = createServices({
+    engine,
+    store,
+    home,
+    now,
+    log: SILENT,
+    limits: { ...DEFAULT_LIMITS, ...limits },
+    ...atOnce,
+  });
   const app = createApp({
     ...services,
     ...{ engine, store, log: SILENT, version: "0.0.0-test", stepTimeoutSeconds: 60 },

@@ -7,7 +7,7 @@ import { parseWith } from "../../image/manifest";
 import { whenAnswered } from "../answered";
 import type { AppParts } from "../app";
 import type { AppEnv } from "../auth";
-import { limitBody, readBody, SMALL_BODY_BYTES } from "../request-body";
+import { readBody } from "../request-body";
 import type { ForkOutcome } from "../services/checkpoint-service";
 import { drain } from "../services/progress";
 import type { SandboxCheckpointRow } from "../store/checkpoint-store";
@@ -31,7 +31,7 @@ export function sandboxCheckpointRoutes(parts: AppParts): Hono<AppEnv> {
   const { checkpoints, sandboxes } = parts;
   const app = new Hono<AppEnv>();
 
-  app.post("/:id/checkpoints", limitBody(SMALL_BODY_BYTES), async (c) => {
+  app.post("/:id/checkpoints", async (c) => {
     const { promoteToFull: _, ...request } = await readBody(c, takeSchema);
     return c.json(toInfo(await checkpoints.begin(c.get("org"), c.req.param("id"), request)), 201);
   });
@@ -51,7 +51,7 @@ export function sandboxCheckpointRoutes(parts: AppParts): Hono<AppEnv> {
     return c.json({ sandboxId: id, checkpointId, status: "restoring" });
   });
 
-  app.post("/from-checkpoint/:checkpointId", limitBody(SMALL_BODY_BYTES), async (c) => {
+  app.post("/from-checkpoint/:checkpointId", async (c) => {
     const asker = { signal: c.req.raw.signal, answered: whenAnswered(c) };
     const request = unsupported.refuse(await readBody(c, fromCheckpointSchema));
     const wish = await checkpoints.toWish(c.get("org"), idOf(c), request, asker.signal);
@@ -59,7 +59,7 @@ export function sandboxCheckpointRoutes(parts: AppParts): Hono<AppEnv> {
     return c.json(toSandboxInfo(sandboxes, row), isNew ? 201 : 200);
   });
 
-  app.post("/:id/fork", limitBody(SMALL_BODY_BYTES), async (c) => {
+  app.post("/:id/fork", async (c) => {
     const asker = { signal: c.req.raw.signal, answered: whenAnswered(c) };
     const request = await readBody(c, forkManySchema);
     const outcomes = await checkpoints.fork(c.get("org"), c.req.param("id"), request, asker);

@@ -1,9 +1,10 @@
 import { Hono } from "hono";
 import { execRequestSchema } from "../../api/schemas";
 import { assertNever, fromErrorJson, toErrorJson } from "../../errors";
+import { whenAnswered } from "../answered";
 import type { AppParts } from "../app";
 import type { AppEnv } from "../auth";
-import { limitBody, readBody, SMALL_BODY_BYTES } from "../request-body";
+import { readBody } from "../request-body";
 import { whenAborted } from "../services/abortable";
 import type { CommandState, RunningCommand } from "../services/exec-service";
 import { DEFAULT_TIMEOUT_SECONDS } from "../services/exec-spec";
@@ -17,18 +18,20 @@ const QUICK_SECONDS = 30;
 export function execRoutes({ exec }: AppParts): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
 
-  app.post("/:id/exec/run", limitBody(SMALL_BODY_BYTES), async (c) => {
+  app.post("/:id/exec/run", async (c) => {
+    const answered = whenAnswered(c);
     const request = await readBody(c, execRequestSchema);
     const command = await exec.run(c.get("org"), c.req.param("id"), request, c.req.raw.signal);
     // Who waits is the only one who can have the result; without them the command has no purpose.
     whenAborted(c.req.raw.signal, command.kill);
+    void Promise.allSettled([answered, command.result]).then(command.forget);
     const timeout = request.timeout ?? DEFAULT_TIMEOUT_SECONDS;
     if (timeout > 0 && timeout <= QUICK_SECONDS) return c.json(await command.result);
     const body = withHeartbeat(resultText(command), " ", HEARTBEAT_MS);
     return c.body(toByteStream(body, command.kill), 200, { "Content-Type": "application/json" });
   });
 
-  app.post("/:id/exec/run-async", limitBody(SMALL_BODY_BYTES), async (c) => {
+  app.post("/:id/exec/run-async", async (c) => {
     const request = await readBody(c, execRequestSchema);
     const state = await exec.start(c.get("org"), c.req.param("id"), request);
     if (state.kind === "over") return c.json(state.result);

@@ -127,7 +127,16 @@ function addSleepRoutes(app: Hono<AppEnv>, { sandboxes }: AppParts): void {
 const wakeSchema = z.object({ ...wakeRequestSchema.shape, timeout: timeoutSchema });
 
 async function toWish(c: Context<AppEnv>, parts: AppParts, body: CreateSandboxBody): Promise<SandboxWish> {
-  const { timeout, envs = {}, metadata = {}, tags = {}, owner = null, diskMB = null, templateID, ...rest } = unsupported.refuse(body);
+  const {
+    timeout,
+    envs = {},
+    metadata = {},
+    tags = {},
+    owner = null,
+    diskMB = null,
+    templateID,
+    ...rest
+  } = unsupported.refuse(body);
   if (templateID && templateID !== "base") {
     throw new OpenComputerError("not_found", `template not found: ${templateID}; the only one is base`);
   }

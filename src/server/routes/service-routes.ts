@@ -5,16 +5,16 @@ import { contentHash, digestOf } from "../../image/hash";
 import { toCanonicalManifest } from "../../image/inline-manifest";
 import type { AppParts } from "../app";
 import type { AppEnv } from "../auth";
-import { limitBody, MANIFEST_BODY_BYTES, readBody } from "../request-body";
+import { readLargeBody } from "../request-body";
 
 const planRequestSchema = z.strictObject({ image: z.unknown() });
 
 /** `/info`, `/plan` and `/gc`: about the server itself, and what it would do. */
-export function serviceRoutes({ engine, collection, version }: AppParts): Hono<AppEnv> {
+export function serviceRoutes({ engine, collection, quotas, version }: AppParts): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
   app.get("/info", (c) => c.json({ version, ...engine.describe() } satisfies ServerInfo));
-  app.post("/plan", limitBody(MANIFEST_BODY_BYTES), async (c) => {
-    const { image } = await readBody(c, planRequestSchema);
+  app.post("/plan", async (c) => {
+    const { image } = await readLargeBody(c, planRequestSchema, quotas.limits.maxBodyMB);
     // A plan needs no bytes: those of inline files are hashed and not kept.
     const manifest = await toCanonicalManifest(image, async (bytes) => digestOf(bytes));
     return c.json({ contentHash: contentHash(manifest), ...(await engine.plan(manifest)) } satisfies ImagePlan);

@@ -6,7 +6,7 @@ import { parseWith } from "../../image/manifest";
 import type { AppParts } from "../app";
 import type { AppEnv } from "../auth";
 import { readPairs } from "../pairs";
-import { limitBody, MANIFEST_BODY_BYTES, readBody, SMALL_BODY_BYTES } from "../request-body";
+import { readBody, readLargeBody } from "../request-body";
 import { abortable } from "../services/abortable";
 import { takeManifest } from "../services/manifest-intake";
 import { drain, type Progress } from "../services/progress";
@@ -31,7 +31,7 @@ export function snapshotRoutes(parts: AppParts): Hono<AppEnv> {
 function addLifeRoutes(app: Hono<AppEnv>, parts: AppParts): void {
   const { snapshots, log } = parts;
 
-  app.post("/", limitBody(MANIFEST_BODY_BYTES), async (c) => {
+  app.post("/", async (c) => {
     const order = await readOrder(c, parts);
     const org = c.get("org");
     if (c.req.query("async") === "1") return c.json(toInfo(await snapshots.beginDetached(org, order)), 202);
@@ -48,7 +48,7 @@ function addLifeRoutes(app: Hono<AppEnv>, parts: AppParts): void {
 
   app.get("/:ref", async (c) => c.json(toInfo(await snapshots.get(c.get("org"), c.req.param("ref")))));
 
-  app.patch("/:ref", limitBody(SMALL_BODY_BYTES), async (c) => {
+  app.patch("/:ref", async (c) => {
     const change = await readBody(c, snapshotChangeSchema);
     return c.json(toInfo(await snapshots.change(c.get("org"), c.req.param("ref"), change)));
   });
@@ -91,7 +91,7 @@ function addVersionRoutes(app: Hono<AppEnv>, { snapshots }: AppParts): void {
 
 async function readOrder(c: Context<AppEnv>, parts: AppParts): Promise<SnapshotOrder> {
   const { name, image, ifExists, stepTimeoutSeconds, buildTimeoutSeconds, labels, retention, warmPool, owner } =
-    await readBody(c, createSnapshotSchema);
+    await readLargeBody(c, createSnapshotSchema, parts.quotas.limits.maxBodyMB);
   const manifest = await takeManifest(c.get("org"), parts.blobs, image);
   return {
     ...{ name, manifest, isNew: ifExists !== "version" },

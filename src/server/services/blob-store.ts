@@ -11,6 +11,7 @@ import { blobPath } from "../store/blob-path";
 import type { OrgStore } from "../store/store";
 import type { ActivityGate } from "./activity-gate";
 import { type Arrival, IncomingFiles } from "./incoming-files";
+import type { Quotas } from "./quotas";
 
 /** What of an image's bytes is not here. */
 export interface Missing {
@@ -19,6 +20,9 @@ export interface Missing {
   /** How many bytes of a missing digest came before an upload of it was cut: the rest is enough. */
   readonly arrived: Readonly<Record<string, number>>;
 }
+
+/** Bytes that come under a digest, and how many were said to come: 0 where nothing was said. */
+export type BlobUpload = Omit<Arrival, "orgId"> & { readonly announcedBytes: number };
 
 /**
  * Bytes by digest, in `<home>/blobs/sha256/<aa>/<hex>`. One file serves all organisations that brought the same bytes;
@@ -33,6 +37,7 @@ export class BlobStore {
     private readonly dir: string,
     private readonly now: () => number,
     private readonly gate: ActivityGate,
+    private readonly quotas: Quotas,
   ) {
     this.incoming = new IncomingFiles(dir);
   }
@@ -48,13 +53,15 @@ export class BlobStore {
    * Stores a stream under its digest, verified while it is written; nothing becomes visible before it is synced.
    *
    * @throws invalid_input where the bytes have another digest, naming both; conflict where they cannot be continued at
-   *   the offset; aborted where they end too early
+   *   the offset; aborted where they end too early; quota_exceeded
    */
-  async put(org: OrgStore, upload: Omit<Arrival, "orgId">): Promise<void> {
-    const { digest } = upload;
+  async put(org: OrgStore, { announcedBytes, ...upload }: BlobUpload): Promise<void> {
+    const { digest, offset } = upload;
+    await this.quotas.addStored(org, announcedBytes);
     await this.incoming.receive({ ...upload, orgId: org.orgId }, (path, sizeBytes) =>
       this.use(async () => {
         failpoint("blob.received");
+        await this.quotas.addStored(org, Math.max(0, sizeBytes - offset - announcedBytes));
         await this.publish(path, digest);
         failpoint("blob.published");
         await org.touchBlobs([{ digest, sizeBytes }], this.now());
@@ -70,7 +77,8 @@ export class BlobStore {
       await org.touchBlobs([{ digest, sizeBytes: bytes.byteLength }], this.now());
       return true;
     });
-    if (!isHere) await this.put(org, { digest, content: Readable.from([bytes]), offset: 0 });
+    if (!isHere)
+      await this.put(org, { digest, content: Readable.from([bytes]), offset: 0, announcedBytes: bytes.byteLength });
     return digest;
   }
 

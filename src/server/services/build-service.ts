@@ -13,12 +13,14 @@ import type { BlobStore } from "./blob-store";
 import { type BuildTicket, createFlight, type Flight, subscribe } from "./build-flight";
 import { BuildLog } from "./build-log";
 import type { FairQueue } from "./fair-queue";
+import type { Quotas } from "./quotas";
 
 export interface BuildServiceParts {
   readonly engine: Engine;
   readonly blobs: BlobStore;
   readonly gate: ActivityGate;
   readonly queue: FairQueue;
+  readonly quotas: Quotas;
   /** Folder of the builds' logs. */
   readonly logDir: string;
   readonly now: () => number;
@@ -48,7 +50,7 @@ export class BuildService {
 
   constructor(private readonly parts: BuildServiceParts) {}
 
-  /** Joins the flight of this image, or starts it. @throws unavailable while the server stops */
+  /** Joins the flight of this image, or starts it. @throws unavailable while the server stops; quota_exceeded */
   request(org: OrgStore, wish: BuildWish): BuildTicket {
     if (this.stopping) throw serverStopping();
     const hash = contentHash(wish.manifest);
@@ -71,11 +73,13 @@ export class BuildService {
   }
 
   private begin(key: string, org: OrgStore, wish: BuildWish, hash: string): Flight {
+    const endCount = this.parts.quotas.enter(org.orgId, "builds");
     const flight = createFlight();
     this.flights.set(key, flight);
     const predecessor = this.ending.get(key);
     const running = this.fly(flight, org, wish, hash, predecessor).finally(() => {
       flight.over = true;
+      endCount();
       if (this.flights.get(key) === flight) this.flights.delete(key);
     });
     running.then(flight.land, flight.crash);

@@ -7,8 +7,9 @@ import type { OrgStore } from "../store/store";
 import { abortable } from "./abortable";
 import { serverStopping } from "./build-service";
 import { toExecSpec } from "./exec-spec";
-import { OutputBuffer } from "./output-buffer";
-import type { SandboxLife } from "./sandbox-life";
+import { OutputBuffer, OutputPool } from "./output-buffer";
+import type { Quotas } from "./quotas";
+import type { SandboxLife, SandboxUse } from "./sandbox-life";
 
 /** How much output of a command that is polled for is kept, as on the wire. */
 const ASYNC_OUTPUT_BYTES = 1024 * 1024;
@@ -20,10 +21,12 @@ const RESULT_KEPT_MS = 5 * 60_000;
 const INLINE_HOLD_MS = 400;
 const POLL_HOLD_MS = 500;
 const SIGKILL = 9;
+const MIB = 1024 * 1024;
 
 export interface ExecServiceParts {
   readonly engine: Engine;
   readonly life: SandboxLife;
+  readonly quotas: Quotas;
   readonly now: () => number;
 }
 
@@ -33,6 +36,8 @@ export interface RunningCommand {
   /** Rejects only where the engine broke or the server is stopping. */
   readonly result: Promise<ExecResult>;
   kill(): void;
+  /** Its output has been read, or nobody will: the next ones may keep as much. Again is fine. */
+  forget(): void;
 }
 
 /** What is known of a command: still running, or its result. */
@@ -65,6 +70,7 @@ interface KeptCommand extends RunningCommand {
 export class ExecService {
   private readonly live = new Set<KeptCommand>();
   private readonly kept = new Map<string, KeptCommand>();
+  private readonly pools = new Map<string, OutputPool>();
   private readonly stopped = new AbortController();
 
   constructor(private readonly parts: ExecServiceParts) {
@@ -75,10 +81,11 @@ export class ExecService {
   /**
    * Starts a command whose caller waits for {@link RunningCommand.result}; the signal fires when they leave.
    *
-   * @throws not_found, gone, invalid_input, aborted
+   * @throws not_found, gone, invalid_input, quota_exceeded, aborted
    */
   async run(org: OrgStore, sandboxId: string, request: ExecRequest, signal: AbortSignal): Promise<RunningCommand> {
-    return await this.launch(org, sandboxId, request, { output: new OutputBuffer(SYNC_OUTPUT_BYTES), signal });
+    const output = new OutputBuffer(SYNC_OUTPUT_BYTES, this.poolOf(org));
+    return await this.launch(org, sandboxId, request, { output, signal });
   }
 
   /**
@@ -87,12 +94,13 @@ export class ExecService {
    */
   async start(org: OrgStore, sandboxId: string, request: ExecRequest): Promise<CommandState> {
     const isAsleep = await this.parts.life.isAsleep(org, sandboxId);
-    const output = new OutputBuffer(ASYNC_OUTPUT_BYTES);
+    const output = new OutputBuffer(ASYNC_OUTPUT_BYTES, this.poolOf(org));
     const launched = this.launch(org, sandboxId, request, { output, signal: this.stopped.signal });
     const command = isAsleep ? this.launchLater(launched, output) : await launched;
     const execId = `ex-${randomBytes(6).toString("hex")}`;
     const state = await stateWithin(execId, command, isAsleep ? 0 : INLINE_HOLD_MS);
-    if (state.kind === "running") this.keep(keyOf(org, sandboxId, execId), command);
+    if (state.kind === "running") this.keep(org, keyOf(org, sandboxId, execId), command);
+    else command.forget();
     return state;
   }
 
@@ -113,7 +121,7 @@ export class ExecService {
   private async launch(org: OrgStore, sandboxId: string, request: ExecRequest, { output, signal }: Launch) {
     this.stopped.signal.throwIfAborted();
     const { engine, life, now } = this.parts;
-    const use = await life.use(org, sandboxId, signal);
+    const use = await this.begin(org, sandboxId, signal);
     try {
       const { checkpoint } = await life.originOf(org, use.sandbox);
       const execution = await engine.exec(sandboxId, toExecSpec(request, checkpoint, use.sandbox.envs));
@@ -131,6 +139,22 @@ export class ExecService {
     }
   }
 
+  /** Takes the sandbox into use and counts the command, until both end. */
+  private async begin(org: OrgStore, sandboxId: string, signal: AbortSignal): Promise<SandboxUse> {
+    const endCount = this.parts.quotas.enter(org.orgId, "commands");
+    try {
+      const use = await this.parts.life.use(org, sandboxId, signal);
+      const end = () => {
+        use.end();
+        endCount();
+      };
+      return { sandbox: use.sandbox, end };
+    } catch (error) {
+      endCount();
+      throw error;
+    }
+  }
+
   /** A command that begins when its sandbox is awake. */
   private launchLater(launched: Promise<KeptCommand>, output: OutputBuffer): KeptCommand {
     let waking = true;
@@ -142,7 +166,8 @@ export class ExecService {
     // What became of it is told to whoever polls.
     result.catch(() => {});
     const kill = () => void launched.then((command) => command.kill()).catch(() => {});
-    return { startedAt: this.parts.now(), output, result, kill, isWaking: () => waking };
+    const forget = () => output.release();
+    return { startedAt: this.parts.now(), output, result, kill, forget, isWaking: () => waking };
   }
 
   private toCommand(sandboxId: string, execution: Execution, output: OutputBuffer, startedAt: number): KeptCommand {
@@ -160,13 +185,26 @@ export class ExecService {
     });
     // A failure of the engine ends the process group, which may be gone already: nothing is left to say about it.
     const kill = () => void execution.kill(SIGKILL).catch(() => {});
-    return { startedAt, output, result, kill, isWaking: () => false };
+    return { startedAt, output, result, kill, forget: () => output.release(), isWaking: () => false };
   }
 
-  private keep(key: string, command: KeptCommand): void {
+  private keep(org: OrgStore, key: string, command: KeptCommand): void {
     this.kept.set(key, command);
-    const forget = () => void setTimeout(() => this.kept.delete(key), RESULT_KEPT_MS).unref();
-    command.result.then(forget, forget);
+    const forget = () => {
+      this.kept.delete(key);
+      command.forget();
+    };
+    const age = () => {
+      this.poolOf(org).keepResult(forget);
+      setTimeout(forget, RESULT_KEPT_MS).unref();
+    };
+    command.result.then(age, age);
+  }
+
+  private poolOf({ orgId }: OrgStore): OutputPool {
+    const pool = this.pools.get(orgId) ?? new OutputPool(this.parts.quotas.limits.maxOutputMB * MIB);
+    this.pools.set(orgId, pool);
+    return pool;
   }
 }
 

@@ -9,6 +9,7 @@ import type { ActivityGate } from "./activity-gate";
 import type { BuildService } from "./build-service";
 import type { FairQueue } from "./fair-queue";
 import type { Progress } from "./progress";
+import type { Quotas } from "./quotas";
 import { toSandboxSpec } from "./sandbox-spec";
 import { startSandbox } from "./sandbox-start";
 import type { SandboxState } from "./sandbox-state";
@@ -22,6 +23,7 @@ export interface SandboxCreationParts {
   readonly snapshots: SnapshotService;
   readonly gate: ActivityGate;
   readonly starts: FairQueue;
+  readonly quotas: Quotas;
   readonly warm: WarmPools;
   readonly state: SandboxState;
   readonly now: () => number;
@@ -35,9 +37,10 @@ export class SandboxCreation {
   /**
    * Creates a sandbox, building its image first where needed; yields what happens on the way.
    *
-   * @throws not_found, conflict (snapshot not ready), build_failed, aborted, timeout; nothing is left then
+   * @throws not_found, conflict (snapshot not ready), build_failed, quota_exceeded, aborted, timeout; nothing is left then
    */
   async *create(org: OrgStore, wish: SandboxWish, signal: AbortSignal): Progress<SandboxRow> {
+    const endCount = await this.parts.quotas.admitSandbox(org);
     const leaveGate = await this.parts.gate.enter();
     try {
       const origin = yield* this.resolve(org, wish, signal);
@@ -47,6 +50,7 @@ export class SandboxCreation {
       return await this.record(org, warm, wish, origin);
     } finally {
       leaveGate();
+      endCount();
     }
   }
 

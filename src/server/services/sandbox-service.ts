@@ -7,6 +7,7 @@ import type { ActivityGate } from "./activity-gate";
 import type { BuildService } from "./build-service";
 import type { FairQueue } from "./fair-queue";
 import type { Progress } from "./progress";
+import type { Quotas } from "./quotas";
 import { SandboxCreation } from "./sandbox-creation";
 import { SandboxLife } from "./sandbox-life";
 import type { SandboxWish } from "./sandbox-wish";
@@ -24,6 +25,7 @@ export interface SandboxServiceParts {
   readonly snapshots: SnapshotService;
   readonly gate: ActivityGate;
   readonly starts: FairQueue;
+  readonly quotas: Quotas;
   readonly warm: WarmPools;
   readonly now: () => number;
   readonly log: Log;
@@ -65,7 +67,7 @@ export class SandboxService {
    * who has one already, answers with that; of one owner's wishes, each waits until the one before has its answer. A
    * sandbox whose asker left before the answer is removed again.
    *
-   * @throws not_found, conflict (snapshot not ready), build_failed, aborted, timeout; nothing is left then
+   * @throws not_found, conflict (snapshot not ready), build_failed, quota_exceeded, aborted, timeout; nothing is left then
    */
   async *create(org: OrgStore, wish: SandboxWish, asker: Asker): Progress<CreatedSandbox> {
     const { owner } = wish;

@@ -13,6 +13,7 @@ import type { OrgStore } from "../store/store";
 import type { ActivityGate } from "./activity-gate";
 import type { BuildService } from "./build-service";
 import { pastSnapshot } from "./past-snapshot";
+import type { Quotas } from "./quotas";
 import { cancelled, type PendingSnapshot, SnapshotCreation } from "./snapshot-creation";
 import { parseSnapshotRef } from "./snapshot-ref";
 import type { WarmPools } from "./warm-pools";
@@ -22,6 +23,7 @@ export interface SnapshotServiceParts {
   readonly gate: ActivityGate;
   /** Told of every name whose current version may be another now. */
   readonly warm: WarmPools;
+  readonly quotas: Quotas;
   readonly now: () => number;
 }
 
@@ -170,6 +172,7 @@ export class SnapshotService {
     const { stepTimeoutMs, buildTimeoutMs: timeoutMs, ...described } = order;
     const { name, manifest } = described;
     const wish = { ...described, contentHash: contentHash(manifest) };
+    await this.parts.quotas.assertRoom(org, "snapshots");
     const [row] = await org.snapshots.find({ name, kind: "current" });
     // No await stands between this look and the note below, so of two who want a new name one sees the other.
     this.assertMayHave(org, wish, row);
