@@ -28,6 +28,8 @@ export interface EngineUnderTest {
 export interface EngineOptions {
   /** Quota of steps, and of sandboxes that have none of their own. */
   readonly diskMB?: number;
+  /** Private addresses and blocks that containers reach. */
+  readonly reach?: readonly string[];
 }
 
 export interface Finished {

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { NetworkPolicy } from "../../../src/engines/engine";
 import { OUTSIDE_PORT } from "../../fixtures/outside";
-import { Bench, type EngineUnderTest } from "./engine-under-test";
+import { Bench, type EngineUnderTest, run } from "./engine-under-test";
 
 /** A sandbox reaches what its policy says and nothing else, and learns of the rest at once. */
 export function networkLaws(under: EngineUnderTest): void {
@@ -22,10 +22,16 @@ export function networkLaws(under: EngineUnderTest): void {
       return id;
     };
     const places = () => {
-      const { addresses, block } = under.outside();
+      const { addresses, block, privateAddresses, hostUrls } = under.outside();
       const [first, second] = addresses;
       const host = under.reachableUrl();
-      return { first, second, block, host };
+      // What is at 127.0.0.1 inside is the sandbox's own.
+      const closed = [
+        ...privateAddresses.map(at),
+        `ask ${privateAddresses[0]}`,
+        ...hostUrls().filter((url) => !url.includes("/127.")),
+      ];
+      return { first, second, block, host, closed };
     };
     type Places = ReturnType<typeof places>;
     const at = (host: string) => `http://${host}:${OUTSIDE_PORT}/`;
@@ -45,10 +51,10 @@ export function networkLaws(under: EngineUnderTest): void {
         refuses: ({ first, host }) => [at(first), host, at("first.test"), `ask ${first}`, "ask 10.213.0.1"],
       },
       {
-        name: "egress reaches what the host reaches",
+        name: "egress reaches the world outside and where packages come from, and no private address",
         network: () => "egress",
         reaches: ({ first, second, host }) => ["itself", at(first), at(second), host, `ask ${second}`],
-        refuses: () => [],
+        refuses: ({ closed }) => closed,
       },
       {
         name: "an address, and neither a second one, nor names, nor the host",
@@ -78,16 +84,22 @@ export function networkLaws(under: EngineUnderTest): void {
         refuses: () => [at("first.test"), at("unknown.first.test"), at("second.test")],
       },
       {
-        name: "names without an address, or with addresses that no name stands for",
-        network: () => ({ allow: ["inward.test", "unknown.test"] }),
+        name: "names without an address, or that stand for what is closed",
+        network: () => ({ allow: ["inward.test", "private.test", "unknown.test"] }),
         reaches: () => [],
-        refuses: () => [at("inward.test"), at("unknown.test")],
+        refuses: () => [at("inward.test"), at("private.test"), at("unknown.test")],
       },
       {
-        name: "an address of the host",
+        name: "the address that packages come from, and nothing else there",
         network: () => ({ allow: ["10.213.0.1"] }),
         reaches: ({ host }) => [host],
-        refuses: ({ first }) => [at(first)],
+        refuses: ({ first, closed }) => [at(first), ...closed],
+      },
+      {
+        name: "a block that holds everything opens nothing that is closed",
+        network: () => ({ allow: ["0.0.0.0/0"] }),
+        reaches: ({ first, second }) => [at(first), at(second)],
+        refuses: ({ closed }) => closed,
       },
     ];
 
@@ -103,6 +115,45 @@ export function networkLaws(under: EngineUnderTest): void {
           expect(one.seconds, `${place}: ${one.said}`).toBeLessThan(2);
         }
       }
+    });
+
+    test("a build step reaches what a sandbox reaches", async () => {
+      const { first, host, closed } = places();
+      const program = Buffer.from(PROBE).toString("base64");
+      const [open, probes] = [
+        [at(first), host],
+        [at(first), host, ...closed],
+      ];
+      const words = probes.map((place) => `'${place}'`).join(" ");
+      // Another each time: what was built before has probed before.
+      const step = run(`echo ${program} | base64 -d | python3 - ${words} > /probed; : ${Date.now()}`);
+      const id = await bench.sandbox(await bench.build([step]));
+      made = [...made, id];
+      const outcome = JSON.parse((await bench.sh(id, "cat /probed")).stdout) as Probed[];
+      expect(outcome.filter(({ reached }) => reached).map(({ place }) => place)).toEqual(open);
+      expect(outcome).toHaveLength(probes.length);
+    });
+
+    test("what the operator opened is reached; the metadata service and the host only where their address is named", async () => {
+      const { privateAddresses, hostUrls } = under.outside();
+      const [first] = privateAddresses;
+      const metadata = "169.254.169.254";
+      const host = hostUrls().find((url) => url.includes("//10.213.0.1:")) ?? "";
+      const reached = async (reach: string[], network: NetworkPolicy) => {
+        await bench.engine.stop();
+        bench = new Bench({ ...under, create: () => under.create({ reach }) });
+        await bench.start();
+        const id = await bench.sandbox(undefined, { network });
+        const outcome = await probe(bench, id, [at(first), at(metadata), host]);
+        await bench.engine.destroySandbox(id);
+        return outcome.filter((one) => one.reached).map(({ place }) => place);
+      };
+      const blocks = ["10.0.0.0/8", "169.254.0.0/16"];
+      expect(await reached(blocks, "egress")).toEqual([at(first)]);
+      expect(await reached(blocks, { allow: [first, "private.test"] })).toEqual([at(first)]);
+      expect(await reached([metadata, "10.213.0.1"], "egress")).toEqual([at(metadata), host]);
+      expect(await reached([`${metadata}/32`, "0.0.0.0/0"], { allow: [metadata] })).toEqual([at(metadata)]);
+      expect(await reached([], "egress")).toEqual([]);
     });
 
     test("an address that a name stands for is out of reach until somebody asks for the name", async () => {
@@ -146,6 +197,16 @@ export function networkLaws(under: EngineUnderTest): void {
       const free = await sandbox();
       expect(await probe(bench, free, [at(first), at(second)])).toMatchObject([{ reached: true }, { reached: true }]);
     });
+
+    test.each(["10.77.0.1", "192.168.0.0/16", "169.254.169.254", "127.0.0.1", "100.64.0.0/10", "10.213.0.0/30"])(
+      "%j is closed, and cannot be on a list",
+      async (destination) => {
+        await expect(sandbox({ allow: [destination] })).rejects.toMatchObject({
+          code: "invalid_input",
+          message: expect.stringMatching(new RegExp(`"${destination}".*OPENCOMPUTER_REACH`)),
+        });
+      },
+    );
 
     test.each(["192.0.2.256", "192.0.2.0/33", "*", "*.*.test", "a b", "2001:db8::1", "10.0.0.0/8; drop"])(
       "%j is no destination, and leaves nothing",
