@@ -1,4 +1,6 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { mkdirSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { BuildEvent } from "../../src/engines/engine";
 import type { BuildTicket } from "../../src/server/services/build-flight";
 import { BUILDS_AT_ONCE, createTestServer, image, type TestServer, until } from "./test-server";
@@ -19,6 +21,24 @@ async function messages(ticket: BuildTicket, from = 0): Promise<string[]> {
   for await (const event of ticket.events(from, forEver())) found.push(event);
   return found.map((event) => event.message);
 }
+
+describe("the log of a build", () => {
+  it("is not there before its row is: nobody would ever remove it", async () => {
+    vi.spyOn(server.org, "insertBuild").mockRejectedValue(new Error("no more"));
+    await expect(request("print a").done).rejects.toThrow("no more");
+    expect(readdirSync(join(server.home, "builds"))).toEqual([]);
+  });
+
+  it("that cannot be opened fails the build, whose row says so", async () => {
+    const insert = server.org.insertBuild.bind(server.org);
+    vi.spyOn(server.org, "insertBuild").mockImplementation(async (row) => {
+      await insert(row);
+      mkdirSync(row.logPath);
+    });
+    await expect(request("print a").done).rejects.toThrow("EISDIR");
+    expect(await lastBuild()).toMatchObject({ status: "failed" });
+  });
+});
 
 describe("one build per hash", () => {
   it("serves fifty who ask at once, each with the whole log", async () => {

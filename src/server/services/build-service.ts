@@ -126,20 +126,30 @@ export class BuildService {
     const id = randomUUID();
     const logPath = join(logDir, `${id}.ndjson`);
     await mkdir(logDir, { recursive: true, mode: 0o700 });
-    const log = new BuildLog(logPath);
-    this.liveLogs.set(id, log);
+    await org.insertBuild({
+      ...{ id, contentHash: hash, name: wish.name, status: "running", error: null },
+      ...{ logPath, startedAt: now(), finishedAt: null },
+    });
+    failpoint("build.noted");
+    // After the row: what a crash leaves of it has somebody who removes it one day.
+    const log = await this.openLog(org, id, logPath);
     try {
-      const startedAt = now();
-      await org.insertBuild({
-        ...{ id, contentHash: hash, name: wish.name, status: "running", error: null },
-        ...{ logPath, startedAt, finishedAt: null },
-      });
-      failpoint("build.noted");
       flight.open({ kind: "building", id, log });
       return await this.buildAndRecord(flight, org, wish, { id, hash, log });
     } finally {
       this.liveLogs.delete(id);
       log.close();
+    }
+  }
+
+  private async openLog(org: OrgStore, id: string, path: string): Promise<BuildLog> {
+    try {
+      const log = new BuildLog(path);
+      this.liveLogs.set(id, log);
+      return log;
+    } catch (error) {
+      await org.finishBuild(id, toOutcome(error, this.parts.now()));
+      throw error;
     }
   }
 
