@@ -33,6 +33,8 @@ export const ERROR_CODES = [
   "quota_exceeded",
   /** The disk is nearly full; the message says what makes room. */
   "insufficient_storage",
+  /** What it stands on is damaged on the server's disk and cannot be made again from what the server has. */
+  "damaged",
   /** The engine or server cannot do this. */
   "unsupported",
   /** Something that the machine must have is missing; the message says how to get it. */
@@ -107,13 +109,21 @@ export function isOpenComputerError(error: unknown, code?: ErrorCode): error is 
   return code === undefined || ("code" in error && error.code === code);
 }
 
-/** One `invalid_input` error for a whole list of problems, each on its own line with its path. */
-export function invalidInput(what: string, problems: readonly Problem[]): OpenComputerError {
-  const count = problems.length === 1 ? "1 problem" : `${problems.length} problems`;
+/** Whoever made more mistakes than these made one. */
+const MAX_PROBLEMS = 100;
+
+/**
+ * One `invalid_input` error for a whole list of problems, each on its own line with its path; of more than a hundred the
+ * first.
+ */
+export function invalidInput(what: string, allProblems: readonly Problem[]): OpenComputerError {
+  const count = allProblems.length === 1 ? "1 problem" : `${allProblems.length} problems`;
+  const problems = allProblems.slice(0, MAX_PROBLEMS);
   const lines = problems.map(({ path, where, message }) => {
     const place = where === undefined ? path : `${path} (${where})`;
     return `  ${place ? `${place}: ` : ""}${message}`;
   });
+  if (allProblems.length > MAX_PROBLEMS) lines.push(`  … and ${allProblems.length - MAX_PROBLEMS} more`);
   return new OpenComputerError("invalid_input", `${what} has ${count}:\n${lines.join("\n")}`, {
     details: { problems },
   });

@@ -35,7 +35,8 @@ export class OutputPool {
  */
 export class OutputBuffer {
   private readonly streams: Readonly<Record<StreamName, Block[]>> = { stdout: [], stderr: [] };
-  private blocks = 0;
+  /** All bytes that ever came: the age of blocks. */
+  private appendedBytes = 0;
   private sizeBytes = 0;
   private dropped = false;
   private released = false;
@@ -77,17 +78,22 @@ export class OutputBuffer {
   private fill(name: StreamName, bytes: Buffer): number {
     const stream = this.streams[name];
     const last = stream.at(-1);
-    const block = last !== undefined && last.to < last.bytes.length ? last : this.addBlock(stream, bytes.length);
+    const block = last !== undefined && this.isOpen(last) ? last : this.addBlock(stream, bytes.length);
     const copied = bytes.copy(block.bytes, block.to);
     block.to += copied;
+    this.appendedBytes += copied;
     return copied;
   }
 
+  /** While it has room, unless much has come on the other stream since: it goes as old as its beginning is. */
+  private isOpen({ begunAt, bytes, to }: Block): boolean {
+    return to < bytes.length && this.appendedBytes - begunAt < 2 * bytes.length;
+  }
+
   private addBlock(stream: Block[], atLeastBytes: number): Block {
-    this.blocks += 1;
     const grown = Math.max(SMALLEST_BLOCK_BYTES, 2 * (stream.at(-1)?.bytes.length ?? 0), atLeastBytes);
     const bytes = Buffer.allocUnsafeSlow(Math.min(LARGEST_BLOCK_BYTES, grown));
-    const block = { number: this.blocks, bytes, from: 0, to: 0 };
+    const block = { begunAt: this.appendedBytes, bytes, from: 0, to: 0 };
     this.pool.add(bytes.length);
     stream.push(block);
     return block;
@@ -95,7 +101,7 @@ export class OutputBuffer {
 
   private dropOldest(excess: number): void {
     const { stdout, stderr } = this.streams;
-    const isOut = stderr[0] === undefined || (stdout[0] !== undefined && stdout[0].number < stderr[0].number);
+    const isOut = stderr[0] === undefined || (stdout[0] !== undefined && stdout[0].begunAt < stderr[0].begunAt);
     const stream = isOut ? stdout : stderr;
     const [oldest] = stream;
     if (oldest === undefined) return;
@@ -112,8 +118,8 @@ export class OutputBuffer {
 export type StreamName = "stdout" | "stderr";
 
 interface Block {
-  /** In the order in which they were begun. */
-  readonly number: number;
+  /** How many bytes had come before. */
+  readonly begunAt: number;
   readonly bytes: Buffer;
   from: number;
   to: number;
