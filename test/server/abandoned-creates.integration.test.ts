@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readServerConfig } from "../../src/server/config";
 import { startServer } from "../../src/server/main";
 import type { RunningServer } from "../../src/server/run-server";
-import { census } from "../fixtures/census";
+import { homeCensus } from "../fixtures/home-census";
 import { bodyOf, EVENTS, image, listOf, until } from "./test-server";
 
 /** The real server and engine, and clients that are processes of their own and are killed in the middle of a create. */
@@ -30,10 +29,7 @@ beforeAll(async () => {
 afterAll(async () => {
   for (const { sandboxID } of await list()) await call("DELETE", `/sandboxes/${sandboxID}`);
   await server.close();
-  // What is left on the machine of this home, whose folder below /run has the name of its hash: others are at work, too.
-  const home = join(dir, "home");
-  const hash = createHash("sha256").update(home).digest("hex").slice(0, 12);
-  const left = census().filter((line) => line.includes(hash) || line.includes(home));
+  const left = homeCensus(join(dir, "home"));
   rmSync(dir, { recursive: true, force: true });
   expect(left).toEqual([]);
 });

@@ -1,16 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { census, leaked } from "../fixtures/census";
+import { homeCensus } from "../fixtures/home-census";
 import { RealServer, untilTrue } from "../fixtures/real-server";
 import { bodyOf, EVENTS, image, readEvents } from "./test-server";
 
-const before = census();
 const server = new RealServer();
 const call: RealServer["call"] = (...request) => server.call(...request);
 const exec: RealServer["exec"] = (...command) => server.exec(...command);
 beforeAll(() => server.start());
 afterAll(async () => {
   await server.dispose();
-  expect(leaked(before, census())).toEqual([]);
+  expect(homeCensus(server.home)).toEqual([]);
 });
 
 describe("kill -9", () => {
