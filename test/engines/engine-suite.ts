@@ -6,6 +6,7 @@ import { execLaws } from "./suite/exec-laws";
 import { fileLaws } from "./suite/file-laws";
 import { forkLaws } from "./suite/fork-laws";
 import { hibernateLaws } from "./suite/hibernate-laws";
+import { hogLaws } from "./suite/hog-laws";
 import { networkLaws } from "./suite/network-laws";
 import { packageLaws } from "./suite/package-laws";
 import { quotaLaws } from "./suite/quota-laws";
@@ -28,6 +29,7 @@ export function engineSuite(name: string, under: EngineUnderTest): void {
     fileLaws(under);
     sandboxLaws(under);
     quotaLaws(under);
+    hogLaws(under);
     networkLaws(under);
     restartLaws(under);
     checkpointLaws(under);

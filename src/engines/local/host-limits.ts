@@ -12,6 +12,8 @@ const WANTED: Readonly<Record<string, number>> = {
   // As much as can be written as a number of JavaScript: nobody has so much memory.
   "fs/file-max": Number.MAX_SAFE_INTEGER,
   "kernel/pid_max": 4_194_304,
+  // A part of what one costs counts for nobody; but a sandbox has 512 at most.
+  "kernel/pty/max": 65_536,
 };
 
 /**

@@ -61,6 +61,7 @@ export interface ProcessUser {
 
 const SENTRY_TASKS = 128;
 const CPU_PERIOD_US = 100_000;
+const TERMINALS = 512;
 const SHM_BYTES = 64 * 1024 * 1024;
 /** Above the server's own, so that the kernel ends a sandbox first when the machine runs out of memory. */
 const OOM_SCORE_ADJ = 500;
@@ -99,6 +100,12 @@ const KERNEL_MOUNTS = [
   { destination: "/sys", type: "sysfs", source: "sysfs", options: ["ro", "nosuid", "noexec", "nodev"] },
 ];
 
+/** The kernel has only so many; gVisor has its own and does not know the option. */
+function withTerminals(mount: (typeof KERNEL_MOUNTS)[number], kind: RuntimeKind) {
+  const isLimited = mount.type === "devpts" && kind !== "runsc";
+  return isLimited ? { ...mount, options: [...mount.options, `max=${TERMINALS}`] } : mount;
+}
+
 /** The whole `config.json`. */
 export function ociSpec(spec: ContainerSpec): object {
   return {
@@ -111,7 +118,7 @@ export function ociSpec(spec: ContainerSpec): object {
       user: { uid: 0, gid: 0 },
       openFiles: spec.openFiles,
     }),
-    mounts: [...KERNEL_MOUNTS, ...spec.binds.map(bindMount)],
+    mounts: [...KERNEL_MOUNTS.map((mount) => withTerminals(mount, spec.kind)), ...spec.binds.map(bindMount)],
     linux: {
       uidMappings: [{ containerID: 0, hostID: UID_SHIFT, size: UID_RANGE }],
       gidMappings: [{ containerID: 0, hostID: UID_SHIFT, size: UID_RANGE }],

@@ -10,11 +10,12 @@ const FOUND = {
   "fs/inotify/max_user_instances": "128\n",
   "fs/inotify/max_user_watches": "2147483647\n",
   "fs/file-max": "9223372036854775807\n",
+  "kernel/pty/max": "65536\n",
 } as const;
 beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), "oc-limits-"));
   said = [];
-  await mkdir(join(root, "fs/inotify"), { recursive: true });
+  for (const dir of ["fs/inotify", "kernel/pty"]) await mkdir(join(root, dir), { recursive: true });
   for (const [name, text] of Object.entries(FOUND)) await writeFile(join(root, name), text);
 });
 afterEach(() => rm(root, { recursive: true, force: true }));
