@@ -53,9 +53,11 @@ export function checkHost(names: readonly string[], boundHost: string): Middlewa
   const known = new Set(["localhost", "127.0.0.1", "[::1]", bracketed(boundHost), ...names.map(bracketed)]);
   const onAll = boundHost === "0.0.0.0" || boundHost === "::";
   return async (c, next) => {
-    const name = hostName(c.req.header("host") ?? new URL(c.req.url).host);
-    if (known.has(name) || (onAll && isAddress(name))) return await next();
-    const message = `this server does not answer to the host name ${name}; allow it with OPENCOMPUTER_ALLOWED_HOSTS`;
+    // A request line may name a host of its own, which then counts.
+    const hosts = [new URL(c.req.url).host, c.req.header("host") ?? ""].filter((host) => host !== "").map(hostName);
+    const stranger = hosts.find((name) => !known.has(name) && !(onAll && isAddress(name)));
+    if (stranger === undefined) return await next();
+    const message = `this server does not answer to the host name ${stranger}; allow it with OPENCOMPUTER_ALLOWED_HOSTS`;
     return c.json({ ...new OpenComputerError("unauthorized", message).toJSON() }, 403);
   };
 }

@@ -5,6 +5,7 @@ import pino from "pino";
 import { decodeEvents, type StreamEvent } from "../../src/api/events";
 import { createApp } from "../../src/server/app";
 import { DEFAULT_LIMITS, type Limits } from "../../src/server/limits";
+import type { Log } from "../../src/server/log";
 import { mintApiKey } from "../../src/server/services/api-keys";
 import { createServices } from "../../src/server/services/services";
 import { openSqliteStore } from "../../src/server/store/sqlite-store";
@@ -17,10 +18,12 @@ export const STARTS_AT_ONCE = 4;
 export interface TestServerOptions {
   readonly now?: () => number;
   readonly limits?: Partial<Limits>;
+  /** Default: silent. */
+  readonly log?: Log;
 }
 
 /** The real app, services and SQLite store in a temporary home, over the memory engine. */
-export async function createTestServer({ now = Date.now, limits = {} }: TestServerOptions = {}) {
+export async function createTestServer({ now = Date.now, limits = {}, log = SILENT }: TestServerOptions = {}) {
   const home = await mkdtemp(join(tmpdir(), "opencomputer-server-"));
   const store = await openSqliteStore(join(home, "server.db"));
   const engine = new MemoryEngine();
@@ -30,13 +33,13 @@ export async function createTestServer({ now = Date.now, limits = {} }: TestServ
     store,
     home,
     now,
-    log: SILENT,
+    log,
     limits: { ...DEFAULT_LIMITS, ...limits },
     ...atOnce,
   });
   const app = createApp({
     ...services,
-    ...{ engine, store, log: SILENT, version: "0.0.0-test", stepTimeoutSeconds: 60 },
+    ...{ engine, store, log, version: "0.0.0-test", stepTimeoutSeconds: 60 },
     ...{ host: "127.0.0.1", allowedHosts: ["box.example"] },
   });
   const keys = { a: await addOrg("a"), b: await addOrg("b") };
