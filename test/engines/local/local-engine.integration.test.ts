@@ -4,6 +4,7 @@ import { type RegistryFixture, startRegistryFixture } from "../../fixtures/regis
 import { engineSuite } from "../engine-suite";
 import { crashLaws } from "./crash-laws";
 import { downloadLaws } from "./download-laws";
+import { escapeLaws } from "./escape-laws";
 import { hostLaws } from "./host-laws";
 import { LocalUnderTest, toEngineUnderTest } from "./local-under-test";
 
@@ -29,4 +30,5 @@ describe.each(["runc", "runsc"] as const)("local engine on %s", (runtime) => {
   hostLaws(local, () => registry);
   crashLaws(local);
   downloadLaws(local);
+  escapeLaws(local);
 });
