@@ -1,5 +1,6 @@
+import { BareRuntime } from "../bare-runtime";
 import type { BenchServer } from "../bench-server";
-import type { Benchmark } from "../benchmark";
+import type { Benchmark, Note } from "../benchmark";
 import { type BuildClock, describeBuilds } from "../build-clock";
 import { buildWith, prepareBuilders } from "../builders";
 import { compare, type Side, timed, toAbsence } from "../comparison";
@@ -16,6 +17,8 @@ const ownNothing = (steps: number) => (steps === 1 ? "1 step that does nothing" 
 const buildkitNothing = (steps: number) => `${ownNothing(steps)}, BuildKit`;
 const NOTHING_RATIO = "a step that does nothing";
 const UNIT = "× BuildKit";
+/** What no step can do without: a container that starts and ends. */
+const BARE = "bare `runc run true`";
 
 /** The change of a line: the earlier steps are built already on both sides. */
 export const rebuild: Benchmark = {
@@ -31,8 +34,10 @@ export const rebuild: Benchmark = {
   run: async (run) => {
     const { buildkit, startServer } = await prepareBuilders(run);
     const server = await startServer("rebuild");
+    const bare = await BareRuntime.prepare(run, "runc", server.home);
     const clocks: BuildClock[] = [];
     const sides: Side[] = [
+      { name: BARE, measure: () => timed(() => bare.run(["true"])) },
       ...ownSides(server, run.signal, clocks),
       ...("build" in buildkit ? buildkitSides((recipe) => buildkit.build(recipe)) : []),
     ];
@@ -44,7 +49,7 @@ export const rebuild: Benchmark = {
       figures: [toFigures(STEP, counted.map(readStepMs)), ...figures],
       absences: [...absences, ...("build" in buildkit ? [] : [toAbsence(BUILDKIT, buildkit)])],
       quantities: nothingQuantities(figures),
-      notes: [{ about: OWN, text: describeBuilds(counted) }],
+      notes: [{ about: OWN, text: describeBuilds(counted) }, ...nothingNotes(figures)],
       facts: { buildkit: "version" in buildkit ? buildkit.version : "none" },
     };
   },
@@ -106,12 +111,21 @@ function nothingRecipe(steps: number): Recipe {
   return [...first, ...Array.from({ length: steps }, (_, index) => ({ kind: "run", command: `: ${index}` }) as const)];
 }
 
+/** What one of the steps that do nothing takes, in milliseconds. */
+function perStep(figures: readonly Figures[], name: (steps: number) => string): number | undefined {
+  const [one, many] = [1, 1 + NOTHING].map((steps) => figures.find((found) => found.name === name(steps))?.p50);
+  return one === undefined || many === undefined ? undefined : (many - one) / NOTHING;
+}
+
+function nothingNotes(figures: readonly Figures[]): Note[] {
+  const own = perStep(figures, ownNothing);
+  const bare = figures.find(({ name }) => name === BARE)?.p50;
+  if (own === undefined || bare === undefined) return [];
+  return [{ about: NOTHING_RATIO, text: `${roundTo(own, 1)} ms, of which ${BARE} takes ${roundTo(bare, 1)} ms` }];
+}
+
 function nothingQuantities(figures: readonly Figures[]): Quantity[] {
-  const perStep = (name: (steps: number) => string) => {
-    const [one, many] = [1, 1 + NOTHING].map((steps) => figures.find((found) => found.name === name(steps))?.p50);
-    return one === undefined || many === undefined ? undefined : (many - one) / NOTHING;
-  };
-  const [own, buildkit] = [perStep(ownNothing), perStep(buildkitNothing)];
+  const [own, buildkit] = [perStep(figures, ownNothing), perStep(figures, buildkitNothing)];
   return [
     ...(own === undefined ? [] : [{ name: "a step that does nothing takes", value: roundTo(own, 1), unit: "ms" }]),
     ...(buildkit === undefined ? [] : [{ name: "in BuildKit", value: roundTo(buildkit, 1), unit: "ms" }]),
