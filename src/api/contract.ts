@@ -136,8 +136,8 @@ export interface ServerApi extends Api {
   getCheckpoint(checkpointId: string, options?: CallOptions): Promise<CheckpointInfo>;
   /** Those of all sandboxes of the organisation, newest first, also of sandboxes that are gone. */
   listAllCheckpoints(options?: CallOptions): Promise<CheckpointInfo[]>;
-  /** Removes layers and files that nothing needs. */
-  collect(options?: CallOptions): Promise<Collected>;
+  /** Removes layers and files that nothing needs; `verify` reads all the others first, and puts aside what is damaged. */
+  collect(options?: CallOptions & { readonly verify?: boolean }): Promise<Collected>;
   /**
    * The log of a snapshot's build, past lines first, then live; resolves when the build is over.
    *

@@ -164,6 +164,15 @@ export interface Collected {
   readonly layers: number;
   readonly blobs: number;
   readonly sizeBytes: number;
+  /** What was damaged and put aside; there where everything was to be verified. */
+  readonly damaged?: readonly DamagedPart[];
+}
+
+/** Ours: a layer that is not what it was. Images are built again where it is needed. */
+export interface DamagedPart {
+  readonly key: string;
+  /** What was found, in words. */
+  readonly problem: string;
 }
 
 /** `disk_only` keeps files; `full` keeps memory and processes, too, and what starts from it goes on where they were. */

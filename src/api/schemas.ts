@@ -271,6 +271,7 @@ export const collectedSchema = z.object({
   layers: z.number(),
   blobs: z.number().default(0),
   sizeBytes: z.number(),
+  damaged: z.array(z.object({ key: z.string(), problem: z.string() })).optional(),
 }) satisfies z.ZodType<Collected>;
 
 /** The embedded server's visiting card, `server.json` in the home, mode 0600. */

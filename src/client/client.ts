@@ -41,7 +41,9 @@ export function createClient(options: ClientOptions): ServerApi {
         idempotent: true,
         ...call,
       }),
-    collect: (call) =>
-      transport.json(collectedSchema, { method: "POST", path: routes.collect, idempotent: true, ...call }),
+    collect: ({ verify, ...call } = {}) => {
+      const path = verify ? `${routes.collect}?verify=1` : routes.collect;
+      return transport.json(collectedSchema, { method: "POST", path, idempotent: true, ...call });
+    },
   };
 }

@@ -104,6 +104,12 @@ export interface Engine {
   /** Ends all processes and frees everything the sandbox had. One that is gone is fine. */
   destroySandbox(id: string): Promise<void>;
 
+  /**
+   * Reads every layer, all its bytes, and puts aside what is not as it was when it was made. That is told, and is there no
+   * more: an image is built again where it is needed, a checkpoint that held it is `damaged`.
+   */
+  verify(signal: AbortSignal): Promise<readonly DamagedLayer[]>;
+
   /** Removes every layer that none of these checkpoints needs and no build or sandbox uses, and all kept downloads. */
   collect(live: readonly Checkpoint[]): Promise<{ layers: number; sizeBytes: number }>;
 
@@ -155,6 +161,13 @@ export interface TakenCheckpoint {
 export interface Hibernated {
   readonly kind: CheckpointKind;
   readonly sizeBytes: number;
+}
+
+/** A layer that is not what it was. */
+export interface DamagedLayer {
+  readonly key: string;
+  /** What was found, in words. */
+  readonly problem: string;
 }
 
 export interface BuildPlan {

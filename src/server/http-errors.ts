@@ -21,6 +21,7 @@ export const STATUS_BY_CODE: Readonly<Record<ErrorCode, ContentfulStatusCode>> =
   unavailable: 503,
   quota_exceeded: 429,
   insufficient_storage: 507,
+  damaged: 410,
   unsupported: 501,
   requirement_missing: 503,
   protocol: 502,

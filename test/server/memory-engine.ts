@@ -217,6 +217,10 @@ export class MemoryEngine implements Engine {
     return { layers: unneeded.length, sizeBytes: 0 };
   }
 
+  async verify() {
+    return [];
+  }
+
   async stop(): Promise<void> {}
 
   /** Lets every `wait NAME` go on, and creates that {@link holdCreates} holds, now and later. */

@@ -261,7 +261,7 @@ it("what is built is not collected before its version is there", async () => {
   const order = { name: "t", isNew: true, manifest: image("print 1"), stepTimeoutMs: 1000 };
   const pending = await server.services.snapshots.begin(slow, order);
   await until("built", async () => (await server.org.latestBuildNamed("t"))?.status === "succeeded");
-  const collecting = server.services.collection.collect();
+  const collecting = server.services.collection.collect(false, new AbortController().signal);
   await new Promise((resolve) => setTimeout(resolve, 50));
   release();
   expect(await pending.result).toMatchObject({ status: "ready", current: true });

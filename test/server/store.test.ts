@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import SqliteDatabase from "better-sqlite3";
@@ -153,5 +153,23 @@ describe("dropping", () => {
     expect(await store.listBlobs()).toEqual(new Set(["d1"]));
     await store.dropBlobs(300);
     expect(await store.listBlobs()).toEqual(new Set());
+  });
+});
+
+describe("a database that a disk has damaged", () => {
+  const damages: readonly [string, (bytes: Buffer) => Buffer][] = [
+    ["a head of something else", (bytes) => bytes.fill(0x41, 0, 64)],
+    ["pages of something else", (bytes) => bytes.fill(0xa5, 4096, 40_960)],
+    ["half of it", (bytes) => bytes.subarray(0, bytes.length / 2)],
+  ];
+
+  it.each(damages)("is refused: %s", async (_, damage) => {
+    const path = join(dir, "damaged.db");
+    await (await openSqliteStore(path)).close();
+    await writeFile(path, damage(await readFile(path)));
+    await expect(openSqliteStore(path)).rejects.toMatchObject({
+      code: "damaged",
+      message: expect.stringContaining(`the database is damaged (${path}`),
+    });
   });
 });

@@ -1,8 +1,11 @@
-import { lchown, lstat, mkdir, rm, writeFile } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { lchown, lstat, mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
+import { OpenComputerError } from "../../errors";
 import { failpoint } from "../../failpoint";
-import { type PreparedBase, prepareBase } from "./base/prepare-base";
+import { type PreparedBase, prepareBase, UNFINISHED } from "./base/prepare-base";
+import { treeDigest } from "./base/tree-digest";
 import { runCommand, tryCommand } from "./command";
 import type { LocalHome } from "./home";
 import { APT_PLACEHOLDERS, INSIDE } from "./host-facts";
@@ -42,11 +45,38 @@ export async function ensureBaseLayer(input: BaseLayerInput): Promise<BaseLayer>
   const remembered = /^(dir|tar):/.test(name) ? undefined : known[name];
   if (remembered && (await input.layers.has(remembered.digest))) return remembered;
   const prepared = await prepareBase(input);
-  if (!(await input.layers.has(prepared.digest))) await importBase(input, prepared);
+  if (!(await input.layers.has(prepared.digest))) await importBase(input, await soundBase(input, prepared));
   failpoint("base.layered");
   const base = { digest: prepared.digest, description: prepared.description };
   await writeRecordFile(file, { ...known, [name]: base });
   return base;
+}
+
+/** Making it from packages, in the worst case. */
+const MEND_LIMIT_MS = 3_600_000;
+
+/**
+ * Makes the base a layer again where it was damaged since the start.
+ *
+ * @throws damaged where the cache's copy was, too, and what is made now is another base
+ */
+export async function mendBaseLayer(input: Omit<BaseLayerInput, "signal">, base: BaseLayer): Promise<void> {
+  if (await input.layers.has(base.digest)) return;
+  const { digest } = await ensureBaseLayer({ ...input, signal: AbortSignal.timeout(MEND_LIMIT_MS) });
+  if (digest === base.digest) return;
+  const message = "the base of all images is damaged, and making it again gave another one";
+  throw new OpenComputerError("damaged", `${message}; start the server anew, and build the images on that`);
+}
+
+/** The cache may hold the very files that were damaged, because a layer is made of links to them. */
+async function soundBase(input: BaseLayerInput, prepared: PreparedBase): Promise<PreparedBase> {
+  const { layers, signal, onProgress } = input;
+  if ((await layers.damageOf(prepared.digest)) === null) return prepared;
+  if ((await treeDigest(prepared.rootfs, UID_SHIFT, signal)) === prepared.digest) return prepared;
+  onProgress("the base in the cache is damaged, too; it is made again");
+  const folder = dirname(prepared.rootfs);
+  await rename(folder, join(dirname(folder), `${UNFINISHED}${randomBytes(8).toString("hex")}`));
+  return prepareBase(input);
 }
 
 /** By hard links where cache and home share a file system: no bytes move, and either may be deleted alone. */

@@ -8,6 +8,7 @@ import type { BuildCache, Vouched } from "./build-cache";
 import { type ContainerDeps, endContainer, startContainer } from "./container";
 import type { DiskUser } from "./disk-watch";
 import { DOWNLOADS_INSIDE } from "./host-facts";
+import type { LayerGround } from "./layer-store";
 import type { ContainerLimits } from "./oci-spec";
 import { createStepContext } from "./step-container";
 import type { StepFlights } from "./step-flights";
@@ -54,7 +55,7 @@ export async function buildLayer(deps: BuildDeps, job: LayerJob): Promise<void> 
   try {
     if (!isEmptyStep(job.step)) await runInContainer(deps, job, dir, signal);
     if (signal.aborted) throw signal.reason;
-    await deps.layers.commit(dir, job.key);
+    await deps.layers.commit(dir, job.key, groundOf(job));
   } catch (error) {
     if (job.signal.aborted) throw cancelled(job);
     if (limit.aborted) throw tooLong(job);
@@ -73,6 +74,11 @@ function watchQuota({ disk }: BuildDeps, dir: string) {
   const user: DiskUser = { dir, quotaMB: disk.quotaMB, end };
   disk.steps.add(user);
   return { signal: controller.signal, release: () => disk.steps.delete(user) };
+}
+
+/** A base is what its key says, however often it is made; a step that is run again may give something else. */
+function groundOf({ below }: LayerJob): LayerGround {
+  return below.layers.slice(1).slice(-1);
 }
 
 async function runInContainer(deps: BuildDeps, job: LayerJob, dir: string, signal: AbortSignal): Promise<void> {

@@ -100,6 +100,8 @@ async function passStep(
     return "cached";
   }
   log(title);
+  const damage = await deps.layers.damageOf(key);
+  if (damage !== null) log(`the layer of step ${number} was damaged on the disk (${damage}); it is built again`);
   const startedAt = performance.now();
   const passed = await deps.flights.run(key, {
     work: () => buildLayer(deps, { ...jobOf(request, layers, index), step, key, log }),

@@ -102,7 +102,7 @@ async function flatten({ home, hand, layers }: StacksDeps, { key, parts }: Flatt
     await hand.do("merge", join(dir, "fs"), ...parts.map((part) => join(home.layers, layers.pathOf(part))));
     failpoint("flatten.merged");
     await syncFileSystem(home.layers);
-    await layers.adopt(dir, key, 0);
+    await layers.adopt(dir, key, 0, parts);
     failpoint("flatten.adopted");
   } finally {
     await layers.discard(dir);

@@ -8,6 +8,8 @@ export interface LocalHome {
   readonly root: string;
   /** Frozen layers; a directory that is there is whole. */
   readonly layers: string;
+  /** Layers that are not what they were. */
+  readonly damaged: string;
   /** What is being built; garbage at start. */
   readonly active: string;
   readonly sandboxes: string;
@@ -36,6 +38,7 @@ export function localHome(root: string): LocalHome {
   return {
     root,
     layers: join(root, "layers"),
+    damaged: join(root, "damaged"),
     active: join(root, "active"),
     sandboxes: join(root, "sandboxes"),
     memory: join(root, "memory"),

@@ -1,18 +1,26 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, open, readdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, open, readdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { failpoint } from "../../failpoint";
+import type { DamagedLayer } from "../engine";
 import { diskUsage, syncDir, syncFileSystem } from "./durable";
+import type { Hand } from "./hand";
 import type { LocalHome } from "./home";
+import { createLayerCare } from "./layer-care";
+import { isDir } from "./layer-check";
 import { UID_SHIFT } from "./oci-spec";
-import { writeRecordFile } from "./record-file";
+import { readRecordFile, writeRecordFile } from "./record-file";
 import { removeTree } from "./remove-tree";
 import { smallTree, syncAll } from "./small-tree";
 
 /**
  * The frozen layers. A layer that is there is whole: it becomes visible by one rename, after everything in it is on
  * disk. There is no other record; what is not in `layers/` does not exist, and what is in `active/` at start is garbage.
+ *
+ * Disks fail all the same. What a layer holds is written down beside it soon after it was made; the first use in the life
+ * of a server compares names, modes, sizes and times, {@link LayerStore.verify} and, once a week, the background all bytes.
+ * What is not as it was is moved to `damaged/` with all that was built on it: it is not there any more.
  */
 export interface LayerStore {
   has(key: string): Promise<boolean>;
@@ -21,9 +29,9 @@ export interface LayerStore {
   /** Makes an empty directory for a layer in the making: `<dir>/fs`, owned by root inside. */
   begin(): Promise<string>;
   /** Makes the finished `<dir>/fs` the layer of this key; one that is there already stays. `dir` is gone afterwards. */
-  commit(dir: string, key: string): Promise<void>;
+  commit(dir: string, key: string, on?: LayerGround): Promise<void>;
   /** Like {@link commit}, for a `<dir>/fs` that is on disk already and whose size is known: takes no longer for more files. */
-  adopt(dir: string, key: string, sizeBytes: number): Promise<void>;
+  adopt(dir: string, key: string, sizeBytes: number, on?: LayerGround): Promise<void>;
   /** What a layer takes on disk; 0 where it is not there. */
   sizeOf(key: string): Promise<number>;
   /** Throws a directory away. */
@@ -34,23 +42,49 @@ export interface LayerStore {
   collect(keep: ReadonlySet<string>): Promise<{ layers: number; sizeBytes: number }>;
   /** Every layer's key. */
   keys(): Promise<string[]>;
+  /** Reads every layer, all its bytes, and puts aside what is not as it was. Returns that. */
+  verify(signal: AbortSignal): Promise<readonly DamagedLayer[]>;
+  /** What was found wrong with a layer that is not there, in words; null where it never was, or was collected since. */
+  damageOf(key: string): Promise<string | null>;
+  /** Ends what goes on in the background. */
+  close(): void;
 }
 
-const recordSchema = z.object({ key: z.string(), sizeBytes: z.number() });
+/** The layers without which a layer means nothing: when one of them is damaged, it cannot stay, and can be made again. */
+export type LayerGround = readonly string[];
+
+export interface LayerStoreDeps {
+  readonly home: LocalHome;
+  readonly hand: Hand;
+  /** Hears of every layer that is put aside. */
+  readonly onDamage: (damage: DamagedLayer) => void;
+}
+
+const recordSchema = z.object({ key: z.string(), sizeBytes: z.number(), on: z.array(z.string()).optional() });
 type LayerRecord = z.infer<typeof recordSchema>;
 
 /** The layers of a home. */
-export function createLayerStore(home: LocalHome): LayerStore {
+export function createLayerStore({ home, hand, onDamage }: LayerStoreDeps): LayerStore {
   const pins = new Map<string, number>();
   const dirOf = (key: string) => join(home.layers, layerId(key));
+  const care = createLayerCare({ home, hand, onDamage, recordOf: readRecord });
   const discard = removeTree;
   const store: LayerStore = {
     // The directory is named by a part of the key; the record has all of it.
-    has: async (key) => (await readRecord(dirOf(key)))?.key === key,
+    async has(key) {
+      const isThere = (await readRecord(dirOf(key)))?.key === key && (await isDir(join(dirOf(key), "fs")));
+      return care.isWhole(dirOf(key), isThere);
+    },
     pathOf: (key) => `${layerId(key)}/fs`,
     begin: () => beginLayer(home),
-    commit: (dir, key) => commitLayer(home, dir, key),
-    adopt: (dir, key, sizeBytes) => adoptLayer(home, dir, key, sizeBytes),
+    async commit(dir, key, on) {
+      await commitLayer(home, dir, key, on);
+      care.add(dirOf(key));
+    },
+    async adopt(dir, key, sizeBytes, on) {
+      await adoptLayer(home, dir, { key, sizeBytes, ...(on ? { on: [...on] } : {}) });
+      care.add(dirOf(key));
+    },
     sizeOf: async (key) => (await readRecord(dirOf(key)))?.sizeBytes ?? 0,
     discard,
     pin(keys) {
@@ -66,17 +100,23 @@ export function createLayerStore(home: LocalHome): LayerStore {
         if (record && (keep.has(record.key) || (pins.get(record.key) ?? 0) > 0)) continue;
         const grave = join(home.active, `gone-${randomId()}`);
         await rename(join(home.layers, id), grave);
+        care.forget(join(home.layers, id));
         failpoint("collect.grave");
         await discard(grave);
         removed.layers += 1;
         removed.sizeBytes += record?.sizeBytes ?? 0;
       }
+      const there = new Set(await store.keys());
+      await care.collect(new Set([...keep].filter((key) => !there.has(key))));
       return removed;
     },
     async keys() {
       const records = await Promise.all((await readdir(home.layers)).map((id) => readRecord(join(home.layers, id))));
       return records.flatMap((record) => (record ? [record.key] : []));
     },
+    verify: (signal) => care.verify(signal),
+    damageOf: (key) => care.damageOf(key),
+    close: () => care.close(),
   };
   return store;
 }
@@ -91,8 +131,7 @@ function randomId(): string {
 }
 
 async function readRecord(dir: string): Promise<LayerRecord | null> {
-  const text = await readFile(join(dir, "layer.json"), "utf8").catch(() => null);
-  return text === null ? null : recordSchema.parse(JSON.parse(text));
+  return readRecordFile(join(dir, "layer.json"), recordSchema);
 }
 
 async function beginLayer(home: LocalHome): Promise<string> {
@@ -114,14 +153,14 @@ export async function makeUpper(dir: string): Promise<void> {
   }
 }
 
-async function commitLayer(home: LocalHome, dir: string, key: string): Promise<void> {
+async function commitLayer(home: LocalHome, dir: string, key: string, on?: LayerGround): Promise<void> {
   for (const name of await readdir(dir)) {
     if (name !== "fs") await removeTree(join(dir, name));
   }
   const [root, file] = [join(dir, "fs"), join(dir, "layer.json")];
   const small = await smallTree(root);
   const sizeBytes = small?.sizeBytes ?? (await diskUsage(root));
-  await writeFile(file, JSON.stringify({ key, sizeBytes } satisfies LayerRecord));
+  await writeFile(file, JSON.stringify({ key, sizeBytes, ...(on ? { on: [...on] } : {}) } satisfies LayerRecord));
   failpoint("layer.written");
   await (small ? syncAll([file, ...small.paths, dir]) : syncFileSystem(home.layers));
   failpoint("layer.synced");
@@ -137,9 +176,9 @@ async function commitLayer(home: LocalHome, dir: string, key: string): Promise<v
   await syncDir(home.active);
 }
 
-async function adoptLayer(home: LocalHome, dir: string, key: string, sizeBytes: number): Promise<void> {
-  await writeRecordFile(join(dir, "layer.json"), { key, sizeBytes } satisfies LayerRecord);
+async function adoptLayer(home: LocalHome, dir: string, record: LayerRecord): Promise<void> {
+  await writeRecordFile(join(dir, "layer.json"), record);
   await syncDir(dir);
-  await rename(dir, join(home.layers, layerId(key)));
+  await rename(dir, join(home.layers, layerId(record.key)));
   await syncDir(home.layers);
 }

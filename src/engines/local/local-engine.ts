@@ -2,9 +2,9 @@ import { readdir, readFile, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { OpenComputerError } from "../../errors";
 import { failpoint } from "../../failpoint";
-import type { Engine, EngineInfo, StartOptions } from "../engine";
+import type { DamagedLayer, Engine, EngineInfo, StartOptions } from "../engine";
 import { createAgents } from "./agents";
-import { type BaseLayer, ensureBaseLayer } from "./base-layer";
+import { type BaseLayer, ensureBaseLayer, mendBaseLayer } from "./base-layer";
 import { type Binaries, findBinaries, type RuntimeBinary, searchDirs } from "./binaries";
 import { buildImage, planBuild } from "./build";
 import { createBuildCache } from "./build-cache";
@@ -64,6 +64,8 @@ interface Started {
   readonly deps: EngineDeps;
   readonly forSandboxes: HostFacts;
   readonly base: BaseLayer;
+  /** Makes the base anew where it was damaged meanwhile. @throws damaged where that gives another one */
+  readonly mendBase: () => Promise<void>;
   readonly binary: RuntimeBinary;
   readonly sandboxes: Sandboxes;
   readonly files: SandboxFiles;
@@ -88,7 +90,8 @@ export function createLocalEngine(options: LocalEngineOptions): Engine {
     describe: () => describeEngine(up()),
     plan: async (manifest) => planBuild(up().deps, up().base.digest, manifest),
     async build(request) {
-      const { deps, forSandboxes, base } = up();
+      const { deps, forSandboxes, base, mendBase } = up();
+      await mendBase();
       const image = await buildImage(deps, base.digest, request);
       return freezeStarted({ ...deps, facts: forSandboxes }, request, image);
     },
@@ -97,7 +100,10 @@ export function createLocalEngine(options: LocalEngineOptions): Engine {
       const there = await Promise.all(layers.map((key) => up().deps.layers.has(key)));
       return there.length > 0 && there.every(Boolean) && (await hasMemory(up().deps, checkpoint));
     },
-    createSandbox: async (spec, signal) => up().sandboxes.create(spec, signal),
+    async createSandbox(spec, signal) {
+      await up().mendBase();
+      await up().sandboxes.create(spec, signal);
+    },
     sandboxStatus: async (id) => up().sandboxes.status(id),
     stopReason: async (id) => up().sandboxes.stopReason(id),
     checkpoint: async (id, kind, signal) => up().sandboxes.checkpoint(id, kind, signal),
@@ -111,6 +117,7 @@ export function createLocalEngine(options: LocalEngineOptions): Engine {
     makeDir: async (id, path, signal) => up().files.makeDir(id, path, signal),
     removeFile: async (id, path, signal) => up().files.remove(id, path, signal),
     destroySandbox: async (id) => up().sandboxes.destroy(id),
+    verify: async (signal) => up().deps.layers.verify(signal),
     async collect(live) {
       const { deps, base, sandboxes } = up();
       const { layers, memories } = await sandboxes.inUse();
@@ -127,6 +134,7 @@ export function createLocalEngine(options: LocalEngineOptions): Engine {
       started = undefined;
       if (!engine) return;
       engine.diskWatch.close();
+      engine.deps.layers.close();
       engine.deps.agents.close();
       await engine.deps.stacks.close();
       await engine.sandboxes.close();
@@ -144,7 +152,7 @@ async function startEngine(options: LocalEngineOptions, start: StartOptions): Pr
   await makeHome(home);
   await raiseHostLimits(start.onProgress);
   try {
-    const { deps, forSandboxes, base } = await prepare(options, start, { home, binaries, hand, networks });
+    const { deps, forSandboxes, base, mendBase } = await prepare(options, start, { home, binaries, hand, networks });
     const sandboxes = createSandboxes({ ...deps, facts: forSandboxes });
     await reconcile(deps, sandboxes, new Set(start.knownSandboxes), {
       steps: deps.facts.destinations,
@@ -152,7 +160,7 @@ async function startEngine(options: LocalEngineOptions, start: StartOptions): Pr
     });
     const diskWatch = watchDisk(deps, sandboxes);
     const files = createSandboxFiles(sandboxes.exec);
-    return { deps, forSandboxes, base, binary: binaries.runtime, sandboxes, files, diskWatch };
+    return { deps, forSandboxes, base, mendBase, binary: binaries.runtime, sandboxes, files, diskWatch };
   } catch (error) {
     await leaveHost({ home, hand, networks });
     throw error;
@@ -170,10 +178,13 @@ async function prepare(
   { cacheDir, hostEnv, base: source, diskMB = DEFAULT_DISK_MB }: LocalEngineOptions,
   { onProgress, signal }: StartOptions,
   { home, binaries, hand, networks }: Groundwork,
-): Promise<{ deps: EngineDeps; forSandboxes: HostFacts; base: BaseLayer }> {
+): Promise<Pick<Started, "deps" | "forSandboxes" | "base" | "mendBase">> {
   const overlay = await probeOverlay(hand, home);
-  const layers = createLayerStore(home);
-  const base = await ensureBaseLayer({ home, layers, source, cacheDir, hostEnv, onProgress, signal });
+  const onDamage = ({ key, problem }: DamagedLayer) =>
+    onProgress(`layer ${key.slice(0, 12)} is not what it was (${problem}); it was moved to ${home.damaged}`);
+  const layers = createLayerStore({ home, hand, onDamage });
+  const wish = { home, layers, source, cacheDir, hostEnv, onProgress };
+  const base = await ensureBaseLayer({ ...wish, signal });
   const baseRoot = join(home.layers, layers.pathOf(base.digest));
   const { shared, stepFiles } = home;
   const { agent } = binaries;
@@ -196,7 +207,7 @@ async function prepare(
     openFiles: await openFilesLimit(),
     disk: createDiskSpace(home.root, diskMB),
   };
-  return { deps, forSandboxes, base };
+  return { deps, forSandboxes, base, mendBase: () => mendBaseLayer(wish, base) };
 }
 
 function watchDisk({ home, hand, disk }: EngineDeps, sandboxes: Sandboxes): DiskWatch {

@@ -19,7 +19,7 @@ export function serviceRoutes({ engine, collection, quotas, version }: AppParts)
     const manifest = await toCanonicalManifest(image, async (bytes) => digestOf(bytes));
     return c.json({ contentHash: contentHash(manifest), ...(await engine.plan(manifest)) } satisfies ImagePlan);
   });
-  app.post("/gc", async (c) => c.json(await collection.collect()));
+  app.post("/gc", async (c) => c.json(await collection.collect(c.req.query("verify") === "1", c.req.raw.signal)));
   return app;
 }
 

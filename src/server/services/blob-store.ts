@@ -1,4 +1,3 @@
-import { createReadStream } from "node:fs";
 import { access, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
@@ -12,6 +11,7 @@ import type { OrgStore } from "../store/store";
 import type { ActivityGate } from "./activity-gate";
 import { type Arrival, IncomingFiles } from "./incoming-files";
 import type { Quotas } from "./quotas";
+import { verifiedBytes } from "./verified-bytes";
 
 /** What of an image's bytes is not here. */
 export interface Missing {
@@ -82,11 +82,23 @@ export class BlobStore {
     return digest;
   }
 
-  /** Opens the bytes for a build. @throws blob_missing */
+  /**
+   * Opens the bytes for a build. Those that a disk has changed are removed, so that whoever has them brings them again; the
+   * stream, too, ends with that error.
+   *
+   * @throws blob_missing
+   */
   async open(org: OrgStore, digest: string): Promise<OpenedBlob> {
     const [row] = await org.findBlobs([digest]);
-    if (row === undefined || !(await exists(this.pathOf(digest)))) throw blobMissing([digest]);
-    return { sizeBytes: row.sizeBytes, stream: createReadStream(this.pathOf(digest)) };
+    const path = this.pathOf(digest);
+    const stats = await stat(path).catch(() => undefined);
+    if (row === undefined || stats === undefined) throw blobMissing([digest]);
+    const dropDamaged = async () => {
+      await rm(path, { force: true });
+      return blobMissing([digest]);
+    };
+    if (stats.size !== row.sizeBytes) throw await dropDamaged();
+    return { sizeBytes: row.sizeBytes, stream: verifiedBytes(path, digest, dropDamaged) };
   }
 
   /** Notes what an accepted image needs: that stays while a row names the image, and a while longer. */

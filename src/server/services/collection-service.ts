@@ -25,9 +25,13 @@ export interface CollectionServiceParts {
 export class CollectionService {
   constructor(private readonly parts: CollectionServiceParts) {}
 
-  /** @throws conflict where builds or sandbox starts kept the server busy */
-  async collect(): Promise<Collected> {
-    return await this.parts.gate.collect(() => this.sweep(), PATIENCE_MS);
+  /**
+   * @param verifies whether all layers are read first, and what is damaged put aside
+   * @throws conflict where builds or sandbox starts kept the server busy
+   */
+  async collect(verifies: boolean, signal: AbortSignal): Promise<Collected> {
+    const damaged = verifies ? { damaged: await this.parts.engine.verify(signal) } : {};
+    return { ...(await this.parts.gate.collect(() => this.sweep(), PATIENCE_MS)), ...damaged };
   }
 
   private async sweep(): Promise<Collected> {

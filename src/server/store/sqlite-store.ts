@@ -1,7 +1,7 @@
 import { dirname, join } from "node:path";
 import SqliteDatabase from "better-sqlite3";
 import { Kysely, SqliteDialect, sql } from "kysely";
-import type { ErrorJson } from "../../errors";
+import { type ErrorJson, OpenComputerError } from "../../errors";
 import { migrateToLatest } from "./migrations";
 import { toCheckpoint, toSandbox } from "./rows";
 import { dropBlobs } from "./sqlite-blobs";
@@ -22,13 +22,11 @@ import type { Tables } from "./tables";
 /**
  * Opens the database file, makes it where it is missing and brings its schema up to date. What it acknowledged survives
  * power loss: write-ahead log, synced at every commit. The folder of blobs lies beside it.
+ *
+ * @throws damaged where its pages make no sense
  */
 export async function openSqliteStore(path: string): Promise<Store> {
-  const database = new SqliteDatabase(path);
-  database.pragma("journal_mode = WAL");
-  database.pragma("synchronous = FULL");
-  database.pragma("foreign_keys = ON");
-  database.pragma("busy_timeout = 5000");
+  const database = openWhole(path);
   const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database }) });
   try {
     await migrateToLatest(db, join(dirname(path), "blobs"));
@@ -37,6 +35,31 @@ export async function openSqliteStore(path: string): Promise<Store> {
     throw error;
   }
   return new SqliteStore(db);
+}
+
+function openWhole(path: string): SqliteDatabase.Database {
+  const database = new SqliteDatabase(path);
+  try {
+    database.pragma("journal_mode = WAL");
+    database.pragma("synchronous = FULL");
+    database.pragma("foreign_keys = ON");
+    database.pragma("busy_timeout = 5000");
+    const found = String(database.pragma("quick_check(1)", { simple: true }));
+    if (found !== "ok") throw databaseDamaged(path, found);
+    return database;
+  } catch (error) {
+    database.close();
+    if (error instanceof SqliteDatabase.SqliteError && /^SQLITE_(CORRUPT|NOTADB)/.test(error.code)) {
+      throw databaseDamaged(path, error.message);
+    }
+    throw error;
+  }
+}
+
+function databaseDamaged(path: string, found: string): OpenComputerError {
+  const message = `the database is damaged (${path}: ${found})`;
+  const advice = "put back a copy of it with its -wal beside it, or move it away to begin anew without its snapshots";
+  return new OpenComputerError("damaged", `${message}; ${advice}`);
 }
 
 class SqliteStore implements Store {

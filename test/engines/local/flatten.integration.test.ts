@@ -33,9 +33,10 @@ beforeEach(() => {
   home = localHome(mkdtempSync(join(tmpdir(), "oc-flatten-")));
   for (const dir of [home.layers, home.active, join(home.root, "at")]) mkdirSync(dir);
   hand = createHand(PROGRAM, join(home.root, "hand.sock"));
-  layers = createLayerStore(home);
+  layers = createLayerStore({ home, hand, onDamage: () => undefined });
 });
 afterEach(() => {
+  layers.close();
   hand.close();
   rmSync(home.root, { recursive: true, force: true });
 });

@@ -1,16 +1,8 @@
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { assertNever } from "../../../errors";
+import { removeTree } from "../remove-tree";
 import { withBaseLock } from "./base-lock";
 import { parseBaseSource } from "./base-source";
 import { dirRecipe, tarRecipe } from "./copied-recipe";
@@ -45,7 +37,7 @@ export interface PreparedBase {
 const recordSchema = z.object({ digest: z.string().regex(/^[0-9a-f]{64}$/), description: z.string() });
 
 /** Names of unfinished bases start with this; whoever holds the lock may remove them. */
-const UNFINISHED = "unfinished-";
+export const UNFINISHED = "unfinished-";
 const SYNC_TIMEOUT_MS = 10 * 60_000;
 
 /**
@@ -64,7 +56,7 @@ export async function prepareBase(options: PrepareBaseOptions): Promise<Prepared
   const cached = findCached(home, plan.candidates);
   if (cached) return cached;
   return withBaseLock(join(home, "lock"), options, async () => {
-    removeUnfinished(home);
+    await removeUnfinished(home);
     return findCached(home, plan.candidates) ?? (await build(home, plan, options));
   });
 }
@@ -131,7 +123,7 @@ async function build(home: string, plan: Plan, options: PrepareBaseOptions): Pro
     await sync(home, options);
     return { rootfs: join(home, recipe.id, "fs"), ...record };
   } finally {
-    rmSync(unfinished, { recursive: true, force: true });
+    await removeTree(unfinished);
   }
 }
 
@@ -149,7 +141,7 @@ async function makeTree(recipe: BaseRecipe, folder: string, workDir: string, con
   const digest = await treeDigest(rootfs, ID_SHIFT, signal);
   const description = `${parseOsRelease(readInside(rootfs, "/etc/os-release")).description}${recipe.remark}`;
   writeFileSync(join(folder, "base.json"), `${JSON.stringify({ digest, description })}\n`);
-  rmSync(workDir, { recursive: true, force: true });
+  await removeTree(workDir);
   await sync(folder, context);
   onProgress(`base: ${description} is ready after ${Math.round((Date.now() - startMs) / 1000)} s, and cached`);
   return { digest, description };
@@ -161,8 +153,8 @@ async function sync(path: string, { hostEnv, signal }: BaseContext): Promise<voi
   await runTool({ ...run, file: "sync", purpose: "writing a base root filesystem to disk", failure: "unavailable" });
 }
 
-function removeUnfinished(home: string): void {
+async function removeUnfinished(home: string): Promise<void> {
   for (const name of readdirSync(home).filter((entry) => entry.startsWith(UNFINISHED))) {
-    rmSync(join(home, name), { recursive: true, force: true });
+    await removeTree(join(home, name));
   }
 }

@@ -122,7 +122,7 @@ async function freeze(
       whileSaved(deps, dir, image, request.signal, () => endContainer(deps, dir)),
     );
     const top = newKey();
-    await layers.commit(dir, top);
+    await layers.commit(dir, top, checkpoint.layers.slice(1).slice(-1));
     await memories.remove(`${STARTED}${key}`);
     await memories.commit(image, `${STARTED}${key}`, top);
   } finally {
@@ -140,7 +140,7 @@ async function tryOut(
   await whileStarted(deps, request, checkpoint, dir, async () => undefined);
   const mark = await deps.layers.begin();
   try {
-    await deps.layers.commit(mark, key);
+    await deps.layers.commit(mark, key, checkpoint.layers.slice(1).slice(-1));
   } finally {
     await deps.layers.discard(mark);
   }

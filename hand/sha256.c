@@ -1,0 +1,90 @@
+#include "sha256.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const uint32_t constants[64] = {
+    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
+    0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
+    0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
+    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
+    0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
+    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
+    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
+    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
+};
+
+static const uint32_t beginning[8] = {
+    0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
+};
+
+static uint32_t turn(uint32_t word, int bits)
+{
+    return word >> bits | word << (32 - bits);
+}
+
+static void mix(struct sha256 *hash, const unsigned char *bytes)
+{
+    uint32_t words[64];
+    for (int index = 0; index < 16; index++)
+        words[index] = (uint32_t)bytes[4 * index] << 24 | (uint32_t)bytes[4 * index + 1] << 16 |
+                       (uint32_t)bytes[4 * index + 2] << 8 | bytes[4 * index + 3];
+    for (int index = 16; index < 64; index++) {
+        uint32_t near = words[index - 2], far = words[index - 15];
+        words[index] = words[index - 16] + (turn(far, 7) ^ turn(far, 18) ^ far >> 3) + words[index - 7] +
+                       (turn(near, 17) ^ turn(near, 19) ^ near >> 10);
+    }
+    uint32_t s[8];
+    memcpy(s, hash->state, sizeof s);
+    for (int index = 0; index < 64; index++) {
+        uint32_t first = s[7] + (turn(s[4], 6) ^ turn(s[4], 11) ^ turn(s[4], 25)) +
+                         ((s[4] & s[5]) ^ (~s[4] & s[6])) + constants[index] + words[index];
+        uint32_t second = (turn(s[0], 2) ^ turn(s[0], 13) ^ turn(s[0], 22)) +
+                          ((s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]));
+        memmove(s + 1, s, 7 * sizeof *s);
+        s[4] += first;
+        s[0] = first + second;
+    }
+    for (int index = 0; index < 8; index++)
+        hash->state[index] += s[index];
+}
+
+void sha256_begin(struct sha256 *hash)
+{
+    memcpy(hash->state, beginning, sizeof beginning);
+    hash->length = 0;
+}
+
+void sha256_add(struct sha256 *hash, const void *bytes, size_t length)
+{
+    const unsigned char *next = bytes;
+    size_t held = hash->length % sizeof hash->block;
+    hash->length += length;
+    if (held + length < sizeof hash->block) {
+        memcpy(hash->block + held, next, length);
+        return;
+    }
+    if (held > 0) {
+        size_t missing = sizeof hash->block - held;
+        memcpy(hash->block + held, next, missing);
+        mix(hash, hash->block);
+        next += missing;
+        length -= missing;
+    }
+    for (; length >= sizeof hash->block; next += sizeof hash->block, length -= sizeof hash->block)
+        mix(hash, next);
+    memcpy(hash->block, next, length);
+}
+
+void sha256_end(struct sha256 *hash, char hex[65])
+{
+    uint64_t bits = hash->length * 8;
+    unsigned char end[72] = {0x80};
+    size_t held = hash->length % sizeof hash->block;
+    size_t padding = (held < 56 ? 56 : 120) - held;
+    for (int index = 0; index < 8; index++)
+        end[padding + (size_t)index] = (unsigned char)(bits >> (56 - 8 * index));
+    sha256_add(hash, end, padding + 8);
+    for (int index = 0; index < 8; index++)
+        snprintf(hex + 8 * index, 9, "%08x", hash->state[index]);
+}

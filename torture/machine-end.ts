@@ -1,0 +1,54 @@
+import { execFileSync } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { removeCgroups } from "../src/engines/local/cgroup";
+import { containersOf, runDirOf } from "../test/fixtures/home-census";
+
+/**
+ * Does to a home's containers what the end of their machine does: no process is left, no mount, nothing below /run. The
+ * server has ended by then. Network links stay, which a machine takes with it: whoever starts next has to find them.
+ */
+export async function endMachine(home: string): Promise<void> {
+  const run = runDirOf(home);
+  for (const id of containersOf(home)) await removeCgroups(id);
+  for (let left = own(run); left.length > 0; left = own(run)) {
+    for (const pid of left) kill(pid);
+    await sleep(20);
+  }
+  unmountBelow(run);
+  await rm(run, { recursive: true, force: true });
+}
+
+/** The last first. What is still in use is let go of as soon as it is not. */
+function unmountBelow(dir: string): void {
+  const targets = read("/proc/self/mountinfo")
+    .split("\n")
+    .map((line) => line.split(" ")[4] ?? "")
+    .filter((target) => target.startsWith(`${dir}/`));
+  for (const target of targets.reverse()) execFileSync("umount", ["--lazy", target]);
+}
+
+/** Programs of runtimes, by what they were started with. */
+function own(run: string): number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name) && name !== String(process.pid))
+    .filter((name) => read(`/proc/${name}/cmdline`).includes(run))
+    .map(Number);
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It ended by itself in between.
+  }
+}
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return "";
+  }
+}
