@@ -4,6 +4,8 @@ import { z } from "zod";
 export interface Limits {
   /** Sandboxes that run or sleep. Default 1,000. */
   readonly maxSandboxes: number;
+  /** Sandboxes that are kept started ahead, of all warm pools together. Default 200. */
+  readonly maxWarm: number;
   /** Builds that run or wait for their turn. Default 200. */
   readonly maxBuilds: number;
   /** Versions of snapshots. Default 10,000. */
@@ -31,6 +33,7 @@ const count = z.coerce.number().int().min(1).max(1_000_000);
 /** The limits as settings, with their defaults. */
 export const limitFields = {
   maxSandboxes: count.default(1_000),
+  maxWarm: count.default(200),
   maxBuilds: count.default(200),
   maxSnapshots: count.default(10_000),
   maxCheckpoints: count.default(10_000),
@@ -47,6 +50,7 @@ export const limitFields = {
 /** The variables that they are set by. */
 export const LIMIT_VARIABLES: Readonly<Record<keyof Limits, string>> = {
   maxSandboxes: "OPENCOMPUTER_MAX_SANDBOXES",
+  maxWarm: "OPENCOMPUTER_MAX_WARM",
   maxBuilds: "OPENCOMPUTER_MAX_BUILDS",
   maxSnapshots: "OPENCOMPUTER_MAX_SNAPSHOTS",
   maxCheckpoints: "OPENCOMPUTER_MAX_CHECKPOINTS",

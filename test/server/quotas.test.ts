@@ -58,6 +58,17 @@ describe("an organisation that has as much as it may", () => {
     expect(refused).toMatchObject({ status: 429, details: { quota: "OPENCOMPUTER_MAX_STORED_GB" } });
   });
 
+  it("gets no larger warm pools, of all names together", async () => {
+    await withLimits({ maxWarm: 3 });
+    expect((await post("/snapshots", { name: "a", image: image("print a"), warmPool: 2 })).status).toBe(201);
+    const second = post("/snapshots", { name: "b", image: image("print a"), warmPool: 2 });
+    expect(await codeOf(second)).toEqual(exceeded("OPENCOMPUTER_MAX_WARM", 4, 3));
+    const change = (warmPool: number) => server.request("PATCH", "/api/snapshots/a", { json: { warmPool } });
+    expect((await change(3)).status).toBe(200);
+    expect((await change(4)).status).toBe(429);
+    expect((await change(0)).status).toBe(200);
+  });
+
   it("begins no more builds, requests, readers and commands, until one is over", async () => {
     await withLimits({ maxBuilds: 1, maxStreams: 1, maxRequests: 3, maxCommands: 1 });
     const build = post("/snapshots", { name: "slow", image: image("wait a") }, { accept: EVENTS });

@@ -25,6 +25,7 @@ const FLOWS = {
 
 /** What an organisation has, in the words of the message. */
 const STOCKS = {
+  warm: { limit: "maxWarm", what: "sandboxes in warm pools", advice: "make some of the pools smaller" },
   snapshots: { limit: "maxSnapshots", what: "versions of snapshots", advice: "delete some, or give them a retention" },
   checkpoints: { limit: "maxCheckpoints", what: "checkpoints", advice: "delete some, or give them a retentionPolicy" },
 } as const satisfies Readonly<Record<string, Words>>;
@@ -75,10 +76,11 @@ export class Quotas {
     }
   }
 
-  /** Whether there is room for one more. @throws quota_exceeded */
-  async assertRoom(org: OrgStore, stock: keyof typeof STOCKS): Promise<void> {
+  /** Whether there is room for so many more; less than there is is always fine. @throws quota_exceeded */
+  async assertRoom(org: OrgStore, stock: keyof typeof STOCKS, more = 1): Promise<void> {
+    if (more <= 0) return;
     const words = STOCKS[stock];
-    const [value, most] = [(await org.count(stock)) + 1, this.limits[words.limit]];
+    const [value, most] = [(await org.count(stock)) + more, this.limits[words.limit]];
     if (value > most) throw quotaExceeded({ ...words, value, most }, false);
   }
 

@@ -140,6 +140,7 @@ export class SnapshotService {
 
   /** Changes labels, retention or warm pool of a name. @throws not_found */
   async change(org: OrgStore, name: string, change: SnapshotChange): Promise<SnapshotRow> {
+    await this.assertWarm(org, name, change.warmPool);
     if (!(await org.snapshots.change(name, change))) throw snapshotNotFound(name);
     this.parts.warm.refresh(org, name);
     return await this.get(org, name);
@@ -173,6 +174,7 @@ export class SnapshotService {
     const { name, manifest } = described;
     const wish = { ...described, contentHash: contentHash(manifest) };
     await this.parts.quotas.assertRoom(org, "snapshots");
+    await this.assertWarm(org, name, wish.warmPool);
     const [row] = await org.snapshots.find({ name, kind: "current" });
     // No await stands between this look and the note below, so of two who want a new name one sees the other.
     this.assertMayHave(org, wish, row);
@@ -187,6 +189,12 @@ export class SnapshotService {
     const creation = new SnapshotCreation({ org, wish, ticket, gate, detached, timeoutMs, now, onOver });
     this.creations.set(keyOf(org, name), live.add(creation));
     return creation;
+  }
+
+  private async assertWarm(org: OrgStore, name: string, wanted = 0): Promise<void> {
+    if (wanted === 0) return;
+    const [row] = await org.snapshots.find({ name, kind: "current" });
+    await this.parts.quotas.assertRoom(org, "warm", wanted - (row?.warmPool ?? 0));
   }
 
   /** What can be told before building; the transaction at the end tells the rest. */

@@ -93,8 +93,8 @@ export interface OrgStore {
   referToBlobs(image: BlobReferences, now: number): Promise<void>;
 }
 
-/** What quotas count: live sandboxes, versions of snapshots, checkpoints of sandboxes, bytes of uploaded files. */
-export type Stock = "sandboxes" | "snapshots" | "checkpoints" | "blobBytes";
+/** What quotas count: live sandboxes, those that warm pools want, versions, checkpoints of sandboxes, bytes of files. */
+export type Stock = "sandboxes" | "warm" | "snapshots" | "checkpoints" | "blobBytes";
 
 export type OwnedRow<T> = T & { readonly orgId: string };
 
