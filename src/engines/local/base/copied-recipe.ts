@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { createReadStream, mkdirSync, statSync } from "node:fs";
 import { pipeline } from "node:stream/promises";
 import { OpenComputerError } from "../../../errors";
+import { checkArchive } from "./archive-check";
 import { type BaseContext, type BaseRecipe, recipeId } from "./recipe";
 import { runTool, throwIfAborted, toolEnv } from "./run-tool";
 import { treeDigest } from "./tree-digest";
@@ -34,6 +35,7 @@ export async function tarRecipe(path: string, context: BaseContext): Promise<Bas
     remark: `, from tar:${path}`,
     aptSources: undefined,
     make: async (rootfs, _workDir, { hostEnv, signal }) => {
+      await checkArchive({ path, label: path, env: toolEnv(hostEnv), signal });
       mkdirSync(rootfs);
       const args = [...UNPACK_ARGS, "--file", path, "--directory", rootfs];
       await runTool({ ...UNPACKING, args, env: toolEnv(hostEnv), signal, purpose: `unpacking ${path}` });

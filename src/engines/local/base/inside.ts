@@ -60,11 +60,22 @@ export function isInside(root: string, path: string): boolean {
   }
 }
 
-/** The text of a file inside; empty where there is none. */
+/** Accounts, names and their like are small. */
+const MAX_READ_BYTES = 4 * 1024 * 1024;
+
+/**
+ * The text of a file inside; empty where there is none.
+ *
+ * @throws invalid_input where it is none that anybody wrote
+ */
 export function readInside(root: string, path: string): string {
   if (!isInside(root, path)) return "";
   const location = locateInside(root, path);
-  return lstatSync(location).isFile() ? readFileSync(location, "utf8") : "";
+  const stats = lstatSync(location);
+  if (!stats.isFile()) return "";
+  if (stats.size <= MAX_READ_BYTES) return readFileSync(location, "utf8");
+  const message = `the base root filesystem cannot be used: ${path} has ${stats.size} bytes, more than ${MAX_READ_BYTES}`;
+  throw new OpenComputerError("invalid_input", message);
 }
 
 /** Makes a directory and its parents inside; what is there and is none is replaced. Returns where it is. */

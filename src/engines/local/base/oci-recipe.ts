@@ -1,6 +1,8 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { checkArchive } from "./archive-check";
 import { copyTree } from "./copied-recipe";
+import { layerFiles } from "./oci-layout";
 import { type BaseContext, type BaseRecipe, recipeId } from "./recipe";
 import { requireTool, runTool, toolEnv } from "./run-tool";
 
@@ -61,6 +63,9 @@ async function unpackImage({ source, rootfs, workDir, env, signal }: Unpacking):
   const common = { env: { ...env, TMPDIR: workDir }, timeoutMs: COPY_TIMEOUT_MS, signal };
   const copy = ["copy", "--insecure-policy", source, `oci:${layout}`];
   await runTool({ ...common, file: "skopeo", args: copy, purpose: `fetching ${source}`, failure: "unavailable" });
+  for (const path of await layerFiles(join(workDir, "layout"))) {
+    await checkArchive({ path, label: `a layer of ${source}`, env, signal });
+  }
   const unpack = ["unpack", "--image", layout, bundle];
   await runTool({ ...common, file: "umoci", args: unpack, purpose: `unpacking ${source}`, failure: "invalid_input" });
   // Once more, by tar: an image's extended attributes and devices stay behind.
