@@ -33,6 +33,13 @@ it("gives the sandboxes of an older home what they had without saying it, and ma
 
   const store = await openSqliteStore(file);
   const row = await store.forOrg("a").getSandbox("sb-1");
-  expect(row).toMatchObject({ tags: {}, tagsUpdatedAt: null, network: "egress", owner: null });
+  expect(row).toMatchObject({
+    tags: {},
+    tagsUpdatedAt: null,
+    network: "egress",
+    owner: null,
+    diskMB: null,
+    stopReason: null,
+  });
   await store.close();
 });

@@ -188,6 +188,7 @@ export class SqliteOrgStore implements OrgStore {
         timeout_seconds: change.timeoutSeconds,
         deadline: change.deadline,
         stopped_at: change.stoppedAt,
+        stop_reason: change.stopReason,
         tags: change.tags && JSON.stringify(change.tags),
         tags_updated_at: change.tagsUpdatedAt,
       })
