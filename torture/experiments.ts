@@ -3,6 +3,7 @@ import { abuse } from "./experiments/abuse";
 import { corruption } from "./experiments/corruption";
 import { hogs } from "./experiments/hogs";
 import { power } from "./experiments/power";
+import { reach } from "./experiments/reach";
 
 /** All of them, in the order in which `npm run torture` runs them and docs/reliability.md tells of them. */
-export const EXPERIMENTS: readonly Experiment[] = [power, corruption, abuse, hogs];
+export const EXPERIMENTS: readonly Experiment[] = [power, corruption, abuse, hogs, reach];

@@ -95,8 +95,8 @@ function isOfSandbox(block: AddressBlock): boolean {
   return range !== null && covers(range, block);
 }
 
-/** A number that no other home has, by any odds; low ones are for whoever groups links by hand. */
-function groupOf(home: string, audience: Audience): number {
+/** The group of an audience's links: a number that no other home has, by any odds, and not low as those of others are. */
+export function groupOf(home: string, audience: Audience): number {
   const number = Number.parseInt(createHash("sha256").update(home).digest("hex").slice(0, 7), 16);
   return 2 ** 30 + number * 2 + AUDIENCES.indexOf(audience);
 }
@@ -112,6 +112,12 @@ interface Exits {
   /** Addresses, and blocks of more than one. */
   readonly named: readonly string[];
   readonly blocks: readonly string[];
+}
+
+/** Which groups of links have exits, whoever's they are. */
+export async function groupsWithExits(): Promise<number[]> {
+  const listed = await runCommand("nft", ["list", "map", ...EXITS.split(" ")]);
+  return [...listed.matchAll(/\b(\d+) : jump exit_/g)].map((match) => Number(match[1]));
 }
 
 const NO_EXITS: Exits = { doors: [], named: [], blocks: [] };
@@ -168,10 +174,8 @@ async function removeGroup(group: number): Promise<void> {
 /** Rules of servers that were killed and whose sandboxes ended since. */
 async function forgetOrphans(own: string): Promise<void> {
   // The rules first: whoever states some has a slot by then.
-  const listed = await runCommand("nft", ["list", "map", ...EXITS.split(" ")]);
+  const groups = await groupsWithExits();
   const homes = [...(await slotOwners()), own];
   const alive = new Set(homes.flatMap((home) => AUDIENCES.map((audience) => groupOf(home, audience))));
-  for (const [, group] of listed.matchAll(/\b(\d+) : jump exit_/g)) {
-    if (!alive.has(Number(group))) await removeGroup(Number(group));
-  }
+  for (const group of groups) if (!alive.has(group)) await removeGroup(group);
 }

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { NetworkPolicy } from "../../../src/engines/engine";
+import { PROBE, type Probed } from "../../fixtures/network-probe";
 import { OUTSIDE_PORT } from "../../fixtures/outside";
 import { Bench, type EngineUnderTest, run } from "./engine-under-test";
 
@@ -240,37 +241,9 @@ export function networkLaws(under: EngineUnderTest): void {
   });
 }
 
-interface Probed {
-  readonly place: string;
-  readonly reached: boolean;
-  readonly said: string;
-  readonly seconds: number;
-}
-
-/** Tries places from inside, one after another: a URL, `ask ADDRESS` for a question to its UDP port 53, `itself`. */
+/** Tries places from inside; see {@link PROBE}. */
 async function probe(bench: Bench, id: string, places: readonly string[]): Promise<Probed[]> {
   const { stdout, stderr } = await bench.run(id, ["python3", "-c", PROBE, ...places], { timeoutMs: 120_000 });
   expect(stderr).toBe("");
   return JSON.parse(stdout) as Probed[];
 }
-
-const PROBE = `
-import json, socket, sys, time, urllib.request
-opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-def attempt(place):
-  if place == "itself":
-    with socket.create_server(("127.0.0.1", 0)) as server:
-      return socket.create_connection(server.getsockname(), 3).close()
-  if not place.startswith("ask "): return opener.open(place, timeout=3).read()
-  with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-    asking.settimeout(3)
-    asking.connect((place[4:], 53))
-    asking.send(b"any question")
-    return asking.recv(100)
-outcome = []
-for place in sys.argv[1:]:
-  start = time.monotonic()
-  try: attempt(place); reached, said = True, ""
-  except OSError as error: reached, said = False, str(error)
-  outcome.append({"place": place, "reached": reached, "said": said, "seconds": time.monotonic() - start})
-print(json.dumps(outcome))`;
