@@ -131,8 +131,21 @@ export function invalidInput(what: string, allProblems: readonly Problem[]): Ope
 
 /** An error for the wire; unknown throwables become `internal` without their inner text. */
 export function toErrorJson(error: unknown): ErrorJson {
+  // A program of the host that found no room says so in its own words, whatever it was asked to do.
+  if (isOutOfSpace(error)) return outOfSpace().toJSON();
   if (isOpenComputerError(error)) return error.toJSON();
   return { error: "internal error; see the server's log", code: "internal", retryable: false };
+}
+
+function isOutOfSpace(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if (isOpenComputerError(error)) return error.code === "internal" && /no space left on device/i.test(error.message);
+  return "code" in error && /^(ENOSPC|EDQUOT|SQLITE_FULL)$/.test(String(error.code));
+}
+
+function outOfSpace(): OpenComputerError {
+  const advice = "delete sandboxes, snapshots or checkpoints and run `pulumi-opencomputer gc`, or make room on it";
+  return new OpenComputerError("insufficient_storage", `the disk of the server is full: ${advice}`);
 }
 
 /**

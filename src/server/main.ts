@@ -27,7 +27,7 @@ export async function startServer(config: ServerConfig, signal?: AbortSignal): P
       ...(base ? { base } : {}),
       ...(diskMB === undefined ? {} : { diskMB }),
     }),
-    openStore: (dir) => openSqliteStore(join(dir, "server.db")),
+    openStore: (dir) => openSqliteStore(join(dir, "server.db"), { reservesRoom: true }),
     log: createLog(config.logLevel),
     now: Date.now,
     signal: AbortSignal.any([AbortSignal.timeout(START_TIMEOUT_MS), ...(signal ? [signal] : [])]),

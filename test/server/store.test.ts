@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -172,4 +173,17 @@ describe("a database that a disk has damaged", () => {
       message: expect.stringContaining(`the database is damaged (${path}`),
     });
   });
+});
+
+it("has room for what is written on a full disk, also when it is opened again", async () => {
+  const path = join(dir, "roomy.db");
+  for (let start = 0; start < 2; start += 1) {
+    const opened = await openSqliteStore(path, { reservesRoom: true });
+    expect(statSync(`${path}-wal`).size).toBeGreaterThan(4_200_000);
+    await opened.close();
+    expect(statSync(path).size).toBeLessThan(6_000_000);
+  }
+  const database = new SqliteDatabase(path);
+  expect(database.pragma("freelist_count", { simple: true })).toBeGreaterThan(1000);
+  database.close();
 });

@@ -25,8 +25,9 @@ import type { Tables } from "./tables";
  *
  * @throws damaged where its pages make no sense
  */
-export async function openSqliteStore(path: string): Promise<Store> {
+export async function openSqliteStore(path: string, { reservesRoom = false }: SqliteOptions = {}): Promise<Store> {
   const database = openWhole(path);
+  if (reservesRoom) reserveRoom(database);
   const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database }) });
   try {
     await migrateToLatest(db, join(dirname(path), "blobs"));
@@ -35,6 +36,28 @@ export async function openSqliteStore(path: string): Promise<Store> {
     throw error;
   }
   return new SqliteStore(db);
+}
+
+export interface SqliteOptions {
+  /** Whether its files have room at once for what is written when the disk is full. Default: false. */
+  readonly reservesRoom?: boolean;
+}
+
+/** As much as the write-ahead log grows to before it begins again, and some more. */
+const RESERVED_BYTES = 4_500_000;
+
+/**
+ * Has the database's own files grown before anybody needs that: the log is written over from its beginning again and again,
+ * and new rows take pages that are free. So what is deleted on a full disk, or has failed there, can be written down.
+ */
+function reserveRoom(database: SqliteDatabase.Database): void {
+  try {
+    database.exec(`create table room (bytes blob); insert into room values (zeroblob(${RESERVED_BYTES}))`);
+  } catch (error) {
+    // Where there is no room already, it is needed the more as it is.
+    if (!(error instanceof SqliteDatabase.SqliteError && error.code === "SQLITE_FULL")) throw error;
+  }
+  database.exec("drop table if exists room");
 }
 
 function openWhole(path: string): SqliteDatabase.Database {
