@@ -3,8 +3,9 @@ import { abuse } from "./experiments/abuse";
 import { corruption } from "./experiments/corruption";
 import { fullDisk } from "./experiments/full-disk";
 import { hogs } from "./experiments/hogs";
+import { kills } from "./experiments/kills";
 import { power } from "./experiments/power";
 import { reach } from "./experiments/reach";
 
 /** All of them, in the order in which `npm run torture` runs them and docs/reliability.md tells of them. */
-export const EXPERIMENTS: readonly Experiment[] = [power, fullDisk, corruption, abuse, hogs, reach];
+export const EXPERIMENTS: readonly Experiment[] = [kills, power, fullDisk, corruption, abuse, hogs, reach];

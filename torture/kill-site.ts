@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { RealServer } from "../test/fixtures/real-server";
 import type { Account, Ledger } from "./ledger";
-import type { TortureRun } from "./torture-run";
+import { seededRandom } from "./seeded-random";
 
 /** The server died before it answered: what was asked for may be done or not. */
 export class Died extends Error {}
@@ -21,35 +21,43 @@ const DEATH_MS = 2_000;
 
 /** One server, what it was asked for, and where the choices come from. */
 export class KillSite {
+  private readonly random: () => number;
   private count = 0;
 
   constructor(
     readonly server: RealServer,
     readonly ledger: Ledger,
-    readonly run: TortureRun,
     readonly runtime: "runc" | "runsc",
-  ) {}
+    seed: number,
+  ) {
+    this.random = seededRandom(seed);
+  }
 
   /** A name that was never given before. */
   unique(prefix: string): string {
     this.count += 1;
-    return `${prefix}-${this.count}-${this.run.between(0, 999_999)}`;
+    return `${prefix}-${this.count}-${this.between(0, 999_999)}`;
+  }
+
+  /** A whole number from `from` to `to`, both included. */
+  between(from: number, to: number): number {
+    return from + Math.floor(this.random() * (to - from + 1));
   }
 
   chance(share: number): boolean {
-    return this.run.random() < share;
+    return this.random() < share;
   }
 
   /** Text that nobody can guess, and its SHA-256. */
   content(length: number): { readonly text: string; readonly sha256: string } {
     let text = "";
-    while (text.length < length) text += Math.floor(this.run.random() * 2 ** 32).toString(36);
+    while (text.length < length) text += Math.floor(this.random() * 2 ** 32).toString(36);
     return { text: text.slice(0, length), sha256: createHash("sha256").update(text.slice(0, length)).digest("hex") };
   }
 
   /** One of them; undefined where there is none. */
   oneOf<T>(items: readonly T[]): T | undefined {
-    return items[this.run.between(0, items.length - 1)];
+    return items[this.between(0, items.length - 1)];
   }
 
   /** Asks, and returns the answer's JSON. @throws Died, or where the answer is an error */

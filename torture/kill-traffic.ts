@@ -51,7 +51,7 @@ export async function keepBusy(site: KillSite, isOver: () => boolean, preferred?
 }
 
 function choose(site: KillSite): Deed {
-  let left = site.run.random() * MIX.reduce((sum, [, share]) => sum + share, 0);
+  let left = site.between(0, MIX.reduce((sum, [, share]) => sum + share, 0) - 1);
   for (const [deed, share] of MIX) {
     left -= share;
     if (left < 0) return deed;

@@ -91,9 +91,9 @@ export class Ledger {
   /** How many changes were acknowledged. */
   acknowledged = 0;
 
-  /** How many may be there. */
+  /** How many there are for certain. */
   get sandboxCount(): number {
-    return [...this.sandboxes.values()].filter(({ certain }) => certain?.status !== "gone").length;
+    return [...this.sandboxes.values()].filter(({ certain }) => certain && certain.status !== "gone").length;
   }
 
   /** How many finished versions there are for certain. */

@@ -1,23 +1,41 @@
-import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { removeCgroups } from "../src/engines/local/cgroup";
-import { containersOf, runDirOf } from "../test/fixtures/home-census";
+import { cgroupsPath, hierarchies, removeCgroups } from "../src/engines/local/cgroup";
+import { SLOTS_DIR } from "../src/engines/local/firewall";
+import { containersOf, runDirOf, slotsOf } from "../test/fixtures/home-census";
 
 /**
- * Does to a home's containers what the end of their machine does: no process is left, no mount, nothing below /run. The
- * server has ended by then. Network links stay, which a machine takes with it: whoever starts next has to find them.
+ * Does to a home's containers what the end of their machine does: no process is left, no mount, no network link,
+ * nothing below /run. The server has ended by then.
  */
 export async function endMachine(home: string): Promise<void> {
   const run = runDirOf(home);
-  for (const id of containersOf(home)) await removeCgroups(id);
+  for (const id of containersOf(home)) {
+    await thaw(id);
+    await removeCgroups(id);
+  }
   for (let left = own(run); left.length > 0; left = own(run)) {
     for (const pid of left) kill(pid);
     await sleep(20);
   }
   unmountBelow(run);
   await rm(run, { recursive: true, force: true });
+  for (const slot of slotsOf(home)) {
+    // Where the last process of its namespace has ended, it is gone already.
+    spawnSync("ip", ["link", "delete", `oc${slot}`]);
+    await rm(join(SLOTS_DIR, slot), { recursive: true, force: true });
+  }
+}
+
+/** Frozen processes do not die. */
+async function thaw(id: string): Promise<void> {
+  for (const group of (await hierarchies()).map((hierarchy) => join(hierarchy, cgroupsPath(id)))) {
+    if (existsSync(join(group, "freezer.state"))) writeFileSync(join(group, "freezer.state"), "THAWED");
+    if (existsSync(join(group, "cgroup.freeze"))) writeFileSync(join(group, "cgroup.freeze"), "0");
+  }
 }
 
 /** The last first. What is still in use is let go of as soon as it is not. */

@@ -79,19 +79,29 @@ async function change(site: KillSite, id: string, account: Account<SandboxState>
 
 export const write: Deed = (site) =>
   withSandbox(site, "running", async (id, account, state) => {
-    const name = `f${site.run.between(0, 4)}`;
-    const { text, sha256 } = site.content(site.run.between(1, 100_000));
-    const after = { ...state, files: { ...state.files, [`home/sandbox/m/${name}`]: sha256 } };
-    account.ask(after);
-    await site.put(`/sandboxes/${id}/files?path=${encodeURIComponent(`/home/sandbox/m/${name}`)}`, text);
-    account.settle(after);
+    await writeTo(site, id, account, state);
     return true;
   });
 
+async function writeTo(
+  site: KillSite,
+  id: string,
+  account: Account<SandboxState>,
+  state: SandboxState,
+): Promise<SandboxState> {
+  const path = `home/sandbox/m/f${site.between(0, 4)}`;
+  const { text, sha256 } = site.content(site.between(1, 100_000));
+  const after = { ...state, files: { ...state.files, [path]: sha256 } };
+  account.ask(after);
+  await site.put(`/sandboxes/${id}/files?path=${encodeURIComponent(`/${path}`)}`, text);
+  account.settle(after);
+  return after;
+}
+
 export const execute: Deed = (site) =>
   withSandbox(site, "running", async (id, account, state) => {
-    const name = `e${site.run.between(0, 4)}`;
-    const { text, sha256 } = site.content(site.run.between(1, 2_000));
+    const name = `e${site.between(0, 4)}`;
+    const { text, sha256 } = site.content(site.between(1, 2_000));
     const after = { ...state, files: { ...state.files, [`home/sandbox/m/${name}`]: sha256 } };
     account.ask(after);
     await site.exec(id, `mkdir -p m && printf %s ${text} > m/.${name} && mv m/.${name} m/${name}`);
@@ -111,19 +121,24 @@ export const wake: Deed = (site) =>
     return true;
   });
 
-/** Of one that runs. */
-export const checkpoint: Deed = (site) => takeOf(site, "running");
-
-/** Of one that sleeps. */
-export const checkpointAsleep: Deed = (site) => takeOf(site, "hibernated");
-
-function takeOf(site: KillSite, status: "running" | "hibernated"): Promise<boolean> {
+export const checkpoint: Deed = (site) => {
   if (site.ledger.checkpoints.size >= MAX_CHECKPOINTS) return deleteCheckpoint(site);
-  return withSandbox(site, status, async (id, _, state) => {
+  return withSandbox(site, "running", async (id, _, state) => {
     (await take(site, id, state)).account.busy = false;
     return true;
   });
-}
+};
+
+/** Of one that sleeps, and that has written something since it was made. */
+export const checkpointAsleep: Deed = (site) => {
+  if (site.ledger.checkpoints.size >= MAX_CHECKPOINTS) return deleteCheckpoint(site);
+  return withSandbox(site, "running", async (id, account, state) => {
+    const asleep = { ...(await writeTo(site, id, account, state)), status: "hibernated" } as const;
+    await change(site, id, account, asleep);
+    (await take(site, id, asleep)).account.busy = false;
+    return true;
+  });
+};
 
 /** Whoever took it is at work with it. */
 async function take(

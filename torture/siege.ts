@@ -8,7 +8,7 @@ import { check, type Damage } from "./kill-check";
 import { KillSite } from "./kill-site";
 import { keepBusy, wayTo } from "./kill-traffic";
 import { Ledger } from "./ledger";
-import { reboot } from "./reboot";
+import { endMachine } from "./machine-end";
 import { checkpoint, create } from "./sandbox-deeds";
 import { build } from "./snapshot-deeds";
 import type { TortureRun } from "./torture-run";
@@ -34,7 +34,8 @@ export class Siege {
     readonly runtime: "runc" | "runsc",
   ) {
     const server = new RealServer({ dir: join(run.dir, runtime), runtime });
-    this.site = new KillSite(server, new Ledger(), run, runtime);
+    // One of its own, because others make their choices beside it.
+    this.site = new KillSite(server, new Ledger(), runtime, run.between(0, 2 ** 31));
     run.defer(() => this.abandon());
   }
 
@@ -52,18 +53,19 @@ export class Siege {
     return this.site.ledger.acknowledged;
   }
 
-  /** Kills the server that runs at some moment, and the next one at the failpoint; then looks at everything. */
-  async round(failpoint: Failpoint | undefined, withReboot: boolean): Promise<void> {
-    const { server } = this.site;
+  /** Kills the server that runs at some moment, and the next ones at the failpoints; then looks at everything. */
+  async round(failpoints: readonly Failpoint[], withReboot: boolean): Promise<void> {
     await this.dieSometime();
     if (withReboot) await this.reboot();
-    if (failpoint !== undefined) await this.dieAt(failpoint);
+    for (const failpoint of failpoints) await this.dieAt(failpoint);
     this.note();
-    await server.start();
+    await this.site.server.start();
     const { files, ...damage } = await check(this.site);
     this.files += files;
     for (const kind of ["lost", "leaked", "broken"] as const) {
-      this.damage[kind].push(...damage[kind].map((line) => `${this.runtime}, after ${failpoint ?? "a kill"}: ${line}`));
+      this.damage[kind].push(
+        ...damage[kind].map((line) => `${this.runtime}, after ${["a kill", ...failpoints].join(", ")}: ${line}`),
+      );
     }
   }
 
@@ -90,7 +92,7 @@ export class Siege {
 
   private async dieSometime(): Promise<void> {
     const { server } = this.site;
-    const timer = setTimeout(() => void server.end("SIGKILL"), this.run.between(20, MAX_LIFE_MS));
+    const timer = setTimeout(() => void server.end("SIGKILL"), this.site.between(20, MAX_LIFE_MS));
     await this.traffic(() => false);
     clearTimeout(timer);
     await server.end("SIGKILL");
@@ -136,7 +138,7 @@ export class Siege {
 
   private async reboot(): Promise<void> {
     this.note();
-    await reboot(this.site.server.home);
+    await endMachine(this.site.server.home);
     this.site.ledger.reboot();
     this.reboots += 1;
   }
@@ -148,6 +150,6 @@ export class Siege {
   /** Where the experiment was broken off. */
   private async abandon(): Promise<void> {
     await this.site.server.end("SIGKILL");
-    await reboot(this.site.server.home);
+    await endMachine(this.site.server.home);
   }
 }

@@ -10,7 +10,7 @@ const MAX_VERSIONS = 3;
 /** Of all names together. */
 const MAX_ALL_VERSIONS = 6;
 /** More than there are users, so that some are left whatever the last crash left in doubt. */
-const NAMES = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"] as const;
+const NAMES = [..."abcdefghijklmnopqrst"];
 
 /** What is known of a snapshot's name. */
 export function nameAccount({ ledger }: KillSite, name: string): Account<NameState> {
@@ -21,11 +21,12 @@ export function nameAccount({ ledger }: KillSite, name: string): Account<NameSta
 
 /** A new version of a name, with bytes of ours in it; for who waits, or for who asks again later. */
 export const build: Deed = async (site) => {
-  const name = site.run.pick(NAMES);
-  const account = nameAccount(site, name);
-  if (account.busy || account.certain === undefined) return false;
-  const isFull = account.certain.hashes.length >= MAX_VERSIONS || site.ledger.versionCount >= MAX_ALL_VERSIONS;
-  if (isFull) return site.chance(0.3) ? deleteName(site) : deleteVersion(site);
+  const free = NAMES.filter((one) => !nameAccount(site, one).busy && nameAccount(site, one).certain !== undefined);
+  const name = site.oneOf(site.chance(0.5) ? free.slice(0, 4) : free);
+  if (name === undefined) return false;
+  const versions = nameAccount(site, name).certain?.hashes.length ?? 0;
+  if (versions >= MAX_VERSIONS || site.ledger.versionCount >= MAX_ALL_VERSIONS)
+    return site.chance(0.3) ? deleteName(site) : deleteVersion(site);
   await publish(site, name, () => newImage(site));
   return true;
 };
@@ -38,7 +39,7 @@ export interface NewImage {
 
 async function newImage(site: KillSite): Promise<NewImage> {
   const own = site.unique("v");
-  const [added, written] = [site.content(site.run.between(1, 200_000)), site.content(64)];
+  const [added, written] = [site.content(site.between(1, 200_000)), site.content(64)];
   const digest = digestOf(added.text);
   await site.put(`/blobs/${encodeURIComponent(digest)}`, added.text);
   const commands = [`mkdir -p /srv/v /srv/many; printf %s ${written.text} > /srv/v/${own}`];
