@@ -96,7 +96,8 @@ export class AbuseSite {
   async send({ method, path, headers, body }: HostileRequest): Promise<{ status: number; text: string }> {
     const { url, apiKey } = this.server.card;
     const signal = AbortSignal.timeout(HANG_MS);
-    const options = { method, headers: { "X-API-Key": apiKey, ...headers }, signal };
+    // A connection each: one that was cut off for what was sent on it is no answer to the next.
+    const options = { method, headers: { "X-API-Key": apiKey, ...headers }, signal, agent: false } as const;
     return await new Promise((resolve, reject) => {
       const asked = httpRequest(`${url}/api${path}`, options, (answer) => {
         let text = "";

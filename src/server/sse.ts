@@ -38,12 +38,42 @@ export function streamProgress<T>(c: Context<AppEnv>, answer: ProgressAnswer<T>)
     endCount();
   };
   whenAborted(c.req.raw.signal, leave);
-  const chunks = withHeartbeat(toFrames(answer, left.signal, endCount), KEEPALIVE, KEEPALIVE_SECONDS * 1000);
+  const chunks = withHeartbeat(inBatches(toFrames(answer, left.signal, endCount)), KEEPALIVE, KEEPALIVE_SECONDS * 1000);
   return c.body(toByteStream(chunks, leave), 200, {
     "Content-Type": "text/event-stream",
     "Cache-Control": "no-cache",
     Connection: "keep-alive",
   });
+}
+
+/** The most text that is joined, in characters: as much as a connection takes at a time. */
+const BATCH_LENGTH = 32_768;
+
+/** Joins what is there already: each chunk on its own way through streams and timers costs more than all that is in it. */
+export async function* inBatches(chunks: AsyncGenerator<string>): AsyncGenerator<string> {
+  const ask = () => {
+    const next = chunks.next();
+    // Where it fails while nobody looks: whoever asks for the next chunk hears of it.
+    next.catch(() => {});
+    return next;
+  };
+  try {
+    let next = ask();
+    for (let step = await next; !step.done; step = await next) {
+      let text = step.value;
+      next = ask();
+      const isQuiet = new Promise<undefined>((resolve) => setImmediate(resolve, undefined));
+      while (text.length < BATCH_LENGTH) {
+        const more = await Promise.race([next, isQuiet]).catch(() => undefined);
+        if (more === undefined || more.done) break;
+        text += more.value;
+        next = ask();
+      }
+      yield text;
+    }
+  } finally {
+    await chunks.return(undefined);
+  }
 }
 
 /** Chunks of text as they come, and a sign of life wherever nothing comes for `intervalMs`. */

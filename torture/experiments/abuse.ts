@@ -15,7 +15,7 @@ const LOG_BYTES = 66 * MIB;
 const HEALTH_MS = 10_000;
 const REQUESTS_A_ROUND = 40;
 const SIZES = {
-  short: { rounds: 2, slow: 60, readers: 8, logMB: 100, floods: 2, floodMB: 20 },
+  short: { rounds: 2, slow: 60, readers: 8, logMB: 30, floods: 2, floodMB: 20 },
   long: { rounds: 200, slow: 150, readers: 16, logMB: 1_024, floods: 12, floodMB: 200 },
 } as const;
 
@@ -125,10 +125,11 @@ async function makeThings(site: AbuseSite) {
   for (const [, other] of (await send("GET", "/sandboxes")).matchAll(/"sandboxID":"([^"]+)"/g)) {
     if (other !== id) await send("DELETE", `/sandboxes/${other}`);
   }
+  await send("POST", "/snapshots", { name: "mine", image: { base: "base", steps: [] } });
   const taken = await send("POST", `/sandboxes/${id}/checkpoints`, { name: `c${performance.now()}` });
   const command = await send("POST", `/sandboxes/${id}/exec/run-async`, { cmd: "sleep 5" });
   const [execId, checkpointId] = [/"execId":"([^"]+)"/.exec(command)?.[1], /"id":"([^"]+)"/.exec(taken)?.[1]];
-  return { id, execId: execId ?? "a", checkpointId: checkpointId ?? "a", ref: "loud", name: "loud", tag: "t" };
+  return { id, execId: execId ?? "a", checkpointId: checkpointId ?? "a", ref: "mine", name: "mine", tag: "t" };
 }
 
 async function judge(

@@ -7,6 +7,8 @@ import { isMissingFile } from "./missing-file";
 /** What commands print is kept up to this many bytes; a build that prints for ever does not fill the disk. */
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 const READ_BYTES = 64 * 1024;
+/** A step may print a million lines: those of one moment are written together. */
+const WRITE_BYTES = 64 * 1024;
 
 /**
  * The log of one build, one JSON event a line, appended as it comes. Readers read the file, each at its own pace, so no
@@ -15,26 +17,33 @@ const READ_BYTES = 64 * 1024;
 export class BuildLog {
   private readonly changed = new EventEmitter().setMaxListeners(0);
   private readonly fd: number;
+  /** What is in the file. */
   private sizeBytes = 0;
+  /** What is not there yet. */
+  private pending: string[] = [];
+  private pendingLength = 0;
   private closed = false;
   private full = false;
+  /** Nothing comes after a line that could not be written: a log ends early, and never in the middle. */
+  private broken = false;
 
   constructor(readonly path: string) {
     this.fd = openSync(path, "a", 0o600);
   }
 
-  /** Appends an event. Synchronous, so that the order of lines is the order of calls. */
+  /** Appends an event, in the order of calls; it is in the file a moment later. */
   append(event: BuildEvent): void {
-    if (this.closed || (this.full && event.stream !== undefined)) return;
-    this.write(event);
-    if (this.sizeBytes <= MAX_OUTPUT_BYTES || this.full) return;
+    if (this.closed || this.broken || (this.full && event.stream !== undefined)) return;
+    this.line(event);
+    if (this.full || this.sizeBytes + this.pendingLength <= MAX_OUTPUT_BYTES) return;
     this.full = true;
-    this.write({ step: event.step, type: event.type, message: "… the rest of what commands print is not kept" });
+    this.line({ step: event.step, type: event.type, message: "… the rest of what commands print is not kept" });
   }
 
   /** Ends the log: readers that caught up are done. */
   close(): void {
     if (this.closed) return;
+    this.write();
     this.closed = true;
     closeSync(this.fd);
     this.changed.emit("change");
@@ -52,12 +61,26 @@ export class BuildLog {
     yield* parseEvents(lines, from);
   }
 
-  private write(event: BuildEvent): void {
+  private line(event: BuildEvent): void {
+    const line = `${JSON.stringify(event)}\n`;
+    if (this.pending.length === 0) setImmediate(() => this.write());
+    this.pending.push(line);
+    this.pendingLength += line.length;
+    if (this.pendingLength >= WRITE_BYTES) this.write();
+  }
+
+  private write(): void {
+    if (this.pending.length === 0) return;
+    const text = this.pending.join("");
+    this.pending = [];
+    this.pendingLength = 0;
     try {
-      this.sizeBytes += writeSync(this.fd, `${JSON.stringify(event)}\n`);
+      const written = writeSync(this.fd, text);
+      this.sizeBytes += written;
+      this.broken = written < Buffer.byteLength(text);
     } catch {
-      // A disk that is full fails the build in its own words; the log only ends early.
-      this.full = true;
+      // A disk that is full fails the build in its own words.
+      this.broken = true;
     }
     this.changed.emit("change");
   }
