@@ -188,7 +188,10 @@ export const ENDPOINTS: readonly Endpoint[] = [
     body: z.strictObject({ image: manifestSchema }),
     answer: imagePlanSchema,
   }),
-  e("post", "/gc", "Collect what nothing needs", 200, { answer: collectedSchema }),
+  e("post", "/gc", "Collect what nothing needs; verify=1 reads all layers first, and puts aside what is damaged", 200, {
+    query: { verify: z.literal("1").optional() },
+    answer: collectedSchema,
+  }),
   e("get", "/openapi.json", "This document", 200, { answer: z.looseObject({}) }),
 ];
 

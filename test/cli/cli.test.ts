@@ -184,6 +184,14 @@ it("gc tells what it freed", async () => {
   expect((await run(["gc"], replies)).stdout).toBe("removed 2 layers and 3 files, 5.0 MiB\n");
 });
 
+it("gc --verify tells what was damaged", async () => {
+  const damaged = [{ key: "0123456789abcdef", problem: "etc/passwd has another size" }];
+  const replies = { "POST /api/gc": { json: { layers: 0, blobs: 0, sizeBytes: 0, damaged } } };
+  expect((await run(["gc", "--verify"], replies)).stdout).toBe(
+    "layer 0123456789ab was damaged: etc/passwd has another size\nremoved 0 layers and 0 files, 0 B\n",
+  );
+});
+
 describe("build", () => {
   const hash = Image.base().aptInstall(["jq"]).cacheKey();
   const entry = JSON.stringify(join(__dirname, "../../src/image/image.ts"));

@@ -145,7 +145,7 @@ async function sizeOf(path: string): Promise<number> {
 function incomplete(cause: unknown, sizeBytes: number): OpenComputerError {
   if (cause instanceof Error && "code" in cause && cause.code === "ENOSPC") {
     const message = "the server's disk is full; free some space there, for example with pulumi-opencomputer gc";
-    return new OpenComputerError("unavailable", message, { retryable: false, cause });
+    return new OpenComputerError("insufficient_storage", message, { cause });
   }
   const message = `the upload ended before its bytes were complete (${sizeBytes} received)`;
   return new OpenComputerError("aborted", message, { cause });
