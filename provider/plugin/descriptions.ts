@@ -39,7 +39,7 @@ export const SANDBOX_INPUTS: ImageTexts<typeof sandboxInputsSchema> = {
   timeout: "Idle seconds after which it hibernates, until the next command wakes it; 0 is never. Default: 0.",
   memoryMB: "Memory limit in MiB. Default: the server's, 4096.",
   cpuCount: "Limit in CPUs. Default: the server's, 1.",
-  network: 'What it reaches: "none", "egress" (default: what the host lets it reach), or `allow` with destinations.',
+  network: 'What it reaches: "none", "egress" (default: the world outside), or `allow` with destinations.',
   readyCheck: "A command that must succeed before it counts as created.",
   recreate:
     'What follows its end: "onExpiry" (default) makes a new one with the next update, "never" keeps it stopped.',

@@ -38,8 +38,20 @@ export interface Engine {
   /** True where every layer of the checkpoint is there. */
   hasCheckpoint(checkpoint: Checkpoint): Promise<boolean>;
 
-  /** Starts a sandbox; it answers {@link exec} when this resolves. A failed create leaves nothing. */
-  createSandbox(spec: SandboxSpec, signal: AbortSignal): Promise<void>;
+  /**
+   * Whether a sandbox can be started from a checkpoint now, as far as that can be known before.
+   *
+   * @throws not_found where layers or memory are not here, damaged, unsupported where another runtime kept its memory,
+   *   insufficient_storage
+   */
+  assertStartable(checkpoint: Checkpoint): Promise<void>;
+
+  /**
+   * Starts a sandbox; it answers {@link exec} when this resolves. A failed create leaves nothing.
+   *
+   * @param onBooted called when its first process runs; what is still waited for then is its service, for as long as that takes
+   */
+  createSandbox(spec: SandboxSpec, signal: AbortSignal, onBooted?: () => void): Promise<void>;
 
   /** What the sandbox is now; `stopped` also where the engine never heard of it. */
   sandboxStatus(id: string): Promise<EngineSandboxStatus>;
@@ -61,9 +73,10 @@ export interface Engine {
 
   /**
    * Puts a sandbox back to a checkpoint, in place: same id, all processes end, all that it wrote since is lost. Also brings
-   * back a hibernated one. Where this fails, the sandbox is stopped.
+   * back a hibernated one. Where {@link assertStartable} says no, the sandbox stays as it was; where this fails after that,
+   * the sandbox is stopped. `onBooted` as in {@link createSandbox}.
    */
-  restore(spec: SandboxSpec, signal: AbortSignal): Promise<void>;
+  restore(spec: SandboxSpec, signal: AbortSignal, onBooted?: () => void): Promise<void>;
 
   /**
    * Stops a running sandbox so that {@link wake} brings it back: what it wrote stays, memory and processes only where the
@@ -73,8 +86,12 @@ export interface Engine {
    */
   hibernate(id: string, signal: AbortSignal): Promise<Hibernated>;
 
-  /** Brings a hibernated sandbox back; one that runs is fine. @throws gone where it is stopped */
-  wake(spec: SandboxSpec, signal: AbortSignal): Promise<void>;
+  /**
+   * Brings a hibernated sandbox back; one that runs is fine. `onBooted` as in {@link createSandbox}.
+   *
+   * @throws gone where it is stopped
+   */
+  wake(spec: SandboxSpec, signal: AbortSignal, onBooted?: () => void): Promise<void>;
 
   /**
    * Starts a command. The promise resolves when it runs; {@link Execution.result} when it is over. What it leaves running
@@ -243,12 +260,12 @@ export interface SandboxSpec {
 }
 
 /**
- * What a sandbox reaches: `none` (its own loopback), `egress` (everything that the host lets it reach, but no other
- * sandbox), or only certain destinations: a host (`pypi.org`), the hosts below one (`*.pypi.org`), an address or a block
+ * What a sandbox reaches: `none` (its own loopback), `egress` (the world outside; private addresses, the host and other
+ * sandboxes only where its operator opened them), or, of that, only certain destinations: a host (`pypi.org`), the hosts below one (`*.pypi.org`), an address or a block
  * (`192.0.2.0/24`). What is out of reach is refused at once. Names are resolved as the host resolves them, and only while
  * the engine runs; a name opens the addresses that it stands for, whoever else is found there.
  *
- * @throws invalid_input for a destination that is none of these
+ * @throws invalid_input for a destination that is none of these, or that no sandbox reaches
  */
 export type NetworkPolicy = "none" | "egress" | { readonly allow: readonly string[] };
 

@@ -1,6 +1,6 @@
 import { CLOSED_BLOCKS } from "../../src/engines/local/closed-addresses";
 import type { Probed } from "../../test/fixtures/network-probe";
-import { OUTSIDE_PORT, type Outside, startOutside } from "../../test/fixtures/outside";
+import { MAIL_PORT, OUTSIDE_PORT, type Outside, startOutside } from "../../test/fixtures/outside";
 import type { Experiment, Findings } from "../experiment";
 import { forgeries } from "../reach-forgeries";
 import { CHANGES, LISTEN } from "../reach-programs";
@@ -100,7 +100,7 @@ function closedPlaces(run: TortureRun, outside: Outside, neighbour: Placed): str
   const own = outside.hostUrls().filter((url) => !url.includes("//127."));
   const newer = hostAddresses("IPv6").map((address) => at(`[${address}]`, new URL(own[0] ?? "").port));
   const anywhere = Array.from({ length: 8 }, () => at(randomAddress(run), run.between(1, 65_535)));
-  const others = [at(neighbour.inside), at(neighbour.gateway), at("0.0.0.0"), at(outside.addresses[0], 25)];
+  const others = [at(neighbour.inside), at(neighbour.gateway), at("0.0.0.0"), at(outside.addresses[0], MAIL_PORT)];
   return [...own, ...newer, ...outside.privateAddresses.map((one) => at(one)), ...others, ...anywhere];
 }
 

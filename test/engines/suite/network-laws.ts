@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { NetworkPolicy } from "../../../src/engines/engine";
 import { PROBE, type Probed } from "../../fixtures/network-probe";
-import { OUTSIDE_PORT } from "../../fixtures/outside";
+import { MAIL_PORT, OUTSIDE_PORT } from "../../fixtures/outside";
 import { Bench, type EngineUnderTest, run } from "./engine-under-test";
 
 /** A sandbox reaches what its policy says and nothing else, and learns of the rest at once. */
@@ -30,6 +30,7 @@ export function networkLaws(under: EngineUnderTest): void {
       const closed = [
         ...privateAddresses.map(at),
         `ask ${privateAddresses[0]}`,
+        `http://${first}:${MAIL_PORT}/`,
         ...hostUrls().filter((url) => !url.includes("/127.")),
       ];
       return { first, second, block, host, closed };
