@@ -18,7 +18,9 @@ export interface Check extends Damage {
 
 const AT_ONCE = 4;
 /** Everything whose content is known. */
-const LIST = "cd / && { find srv/v home/sandbox/m -type f 2>/dev/null || true; } | LC_ALL=C sort | xargs -r sha256sum";
+const FILES = "srv/v home/sandbox/m";
+/** What stands there is not on a disk. */
+const MEMORY = "dev/shm/mark";
 /** A server makes its ready networks behind its answers. */
 const SETTLE_MS = 10_000;
 /** Ready ones, and the one that keeps the table of all. */
@@ -30,7 +32,7 @@ export async function check(site: KillSite): Promise<Check> {
   await checkNames(site, found);
   await checkSandboxes(site, found);
   await checkCheckpoints(site, found);
-  await inTurns(bytesToCheck(site), async ({ what, open, files }) => compareBytes(site, found, { what, open, files }));
+  await inTurns(bytesToCheck(site), (bytes) => compareBytes(site, found, bytes));
   site.ledger.rest();
   await site.ask("POST", "/gc");
   await checkHome(site, found);
@@ -130,6 +132,8 @@ interface Bytes {
   readonly what: string;
   readonly open: () => Promise<unknown>;
   readonly files: Files;
+  /** Where they are. */
+  readonly paths: string;
 }
 
 function bytesToCheck(site: KillSite): Bytes[] {
@@ -141,21 +145,24 @@ function bytesToCheck(site: KillSite): Bytes[] {
         what: snapshot,
         open: () => site.ask("POST", "/sandboxes", { snapshot }),
         files: contents.get(hash) ?? {},
+        paths: FILES,
       };
     }),
   );
-  const kept = [...checkpoints].flatMap(([id, { account, files }]) =>
-    account.certain?.status === "ready"
-      ? [{ what: `checkpoint ${id}`, open: () => site.ask("POST", `/sandboxes/from-checkpoint/${id}`, {}), files }]
-      : [],
-  );
+  const ready = [...checkpoints].filter(([, { account }]) => account.certain?.status === "ready");
+  const kept = ready.map(([id, { files, memory, kind }]) => ({
+    what: `checkpoint ${id}`,
+    open: () => site.ask("POST", `/sandboxes/from-checkpoint/${id}`, {}),
+    files: { ...files, ...memory },
+    paths: kind === "full" ? `${FILES} ${MEMORY}` : FILES,
+  }));
   return [...versions, ...kept];
 }
 
-async function compareBytes(site: KillSite, found: Check, { what, open, files }: Bytes): Promise<void> {
+async function compareBytes(site: KillSite, found: Check, { what, open, files, paths }: Bytes): Promise<void> {
   try {
     const { sandboxID } = (await open()) as { sandboxID: string };
-    const actual = await filesOf(site, sandboxID, found);
+    const actual = await filesOf(site, sandboxID, found, paths);
     if (!isEqual(actual, files)) found.lost.push(`${what} has ${difference([files], actual)}`);
     await site.ask("DELETE", `/sandboxes/${sandboxID}`);
   } catch (error) {
@@ -163,8 +170,9 @@ async function compareBytes(site: KillSite, found: Check, { what, open, files }:
   }
 }
 
-async function filesOf(site: KillSite, id: string, found: Check): Promise<Files> {
-  const lines = (await site.exec(id, LIST)).split("\n").filter(Boolean);
+async function filesOf(site: KillSite, id: string, found: Check, paths = FILES): Promise<Files> {
+  const list = `cd / && { find ${paths} -type f 2>/dev/null || true; } | LC_ALL=C sort | xargs -r sha256sum`;
+  const lines = (await site.exec(id, list)).split("\n").filter(Boolean);
   found.files += lines.length;
   return Object.fromEntries(lines.map((line) => [line.slice(66), line.slice(0, 64)]));
 }

@@ -60,6 +60,8 @@ export interface CheckpointAccount {
   readonly sandboxId: string;
   readonly kind: "disk_only" | "full";
   readonly files: Files;
+  /** What only its memory holds. */
+  readonly memory: Files;
   readonly account: Account<CheckpointState>;
 }
 
@@ -76,6 +78,7 @@ export interface CheckpointWish {
   readonly name: string;
   readonly kind: "disk_only" | "full";
   readonly files: Files;
+  readonly memory: Files;
 }
 
 /** All that one server was asked for. */

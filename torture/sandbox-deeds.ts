@@ -122,38 +122,49 @@ export const wake: Deed = (site) =>
   });
 
 export const checkpoint: Deed = (site) => {
-  if (site.ledger.checkpoints.size >= MAX_CHECKPOINTS) return deleteCheckpoint(site);
+  if (site.ledger.freeCheckpoints().length >= MAX_CHECKPOINTS) return deleteCheckpoint(site);
   return withSandbox(site, "running", async (id, _, state) => {
-    (await take(site, id, state)).account.busy = false;
+    (await take(site, id, state, await remember(site, id))).account.busy = false;
     return true;
   });
 };
 
 /** Of one that sleeps, and that has written something since it was made. */
 export const checkpointAsleep: Deed = (site) => {
-  if (site.ledger.checkpoints.size >= MAX_CHECKPOINTS) return deleteCheckpoint(site);
+  if (site.ledger.freeCheckpoints().length >= MAX_CHECKPOINTS) return deleteCheckpoint(site);
   return withSandbox(site, "running", async (id, account, state) => {
+    const memory = await remember(site, id);
     const asleep = { ...(await writeTo(site, id, account, state)), status: "hibernated" } as const;
     await change(site, id, account, asleep);
-    (await take(site, id, asleep)).account.busy = false;
+    (await take(site, id, asleep, memory)).account.busy = false;
     return true;
   });
 };
+
+/** Something that only its memory holds. */
+async function remember(site: KillSite, id: string): Promise<Files> {
+  if (site.runtime !== "runsc") return {};
+  const { text, sha256 } = site.content(40);
+  await site.exec(id, `printf %s ${text} > /dev/shm/mark`);
+  return { "dev/shm/mark": sha256 };
+}
 
 /** Whoever took it is at work with it. */
 async function take(
   site: KillSite,
   sandboxId: string,
   { files }: SandboxState,
+  remembered: Files,
 ): Promise<CheckpointAccount & { id: string }> {
   const { checkpoints, checkpointWishes } = site.ledger;
   const kind: CheckpointAccount["kind"] = site.runtime === "runsc" && site.chance(0.5) ? "full" : "disk_only";
-  const wish = { sandboxId, name: site.unique("c"), kind, files } as const;
+  const memory = kind === "full" ? remembered : {};
+  const wish = { sandboxId, name: site.unique("c"), kind, files, memory } as const;
   checkpointWishes.add(wish);
   const told = await site.ask("POST", `/sandboxes/${sandboxId}/checkpoints`, { name: wish.name, kind });
   const { id } = told as { id: string };
   const account = new Account<CheckpointState>({ status: "ready" }, { status: "failed" });
-  const taken = { sandboxId, kind, files, account };
+  const taken = { sandboxId, kind, files, memory, account };
   checkpoints.set(id, taken);
   checkpointWishes.delete(wish);
   account.busy = true;
@@ -184,7 +195,7 @@ export const fork: Deed = (site) => {
 /** Back to a checkpoint that is taken for it, after something was written that must be gone then. */
 export const restore: Deed = (site) =>
   withSandbox(site, "running", async (id, account, state) => {
-    const taken = await take(site, id, state);
+    const taken = await take(site, id, state, await remember(site, id));
     const { text, sha256 } = site.content(20);
     const dirty = { ...state, files: { ...state.files, "home/sandbox/m/lost": sha256 } };
     account.ask(dirty);

@@ -14,7 +14,7 @@ import { build } from "./snapshot-deeds";
 import type { TortureRun } from "./torture-run";
 
 /** How long the traffic may take to come to a failpoint. */
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 40_000;
 /** When a server is killed after its traffic began, at the latest. */
 const MAX_LIFE_MS = 1_000;
 
