@@ -7,6 +7,7 @@ import { fileLaws } from "./suite/file-laws";
 import { forkLaws } from "./suite/fork-laws";
 import { hibernateLaws } from "./suite/hibernate-laws";
 import { hogLaws } from "./suite/hog-laws";
+import { linkLaws } from "./suite/link-laws";
 import { networkLaws } from "./suite/network-laws";
 import { packageLaws } from "./suite/package-laws";
 import { quotaLaws } from "./suite/quota-laws";
@@ -27,6 +28,7 @@ export function engineSuite(name: string, under: EngineUnderTest): void {
     packageLaws(under);
     execLaws(under);
     fileLaws(under);
+    linkLaws(under);
     sandboxLaws(under);
     quotaLaws(under);
     hogLaws(under);
