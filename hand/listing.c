@@ -336,7 +336,7 @@ void check_listing(const struct request *request)
     if (request->count != DEPTH + 1)
         answer(request->number, EINVAL, "a tree, a file and how");
     listing.reads = strcmp(request->words[DEPTH], "full") == 0;
-    if (listing.reads)
+    if (strcmp(request->words[DEPTH], "quick") != 0)
         step_back();
     listing.file = fopen(request->words[LIST], "re");
     if (listing.file == NULL)

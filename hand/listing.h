@@ -13,7 +13,7 @@
 _Noreturn void write_listing(const struct request *request);
 
 /*
- * `check` TREE FILE quick|full: compares; `quick` reads no file's bytes. Answers 0 with the first difference in words, ""
+ * `check` TREE FILE quick|unhurried|full: compares; only `full` reads files' bytes, only for `quick` somebody waits. Answers 0 with the first difference in words, ""
  * where there is none; ENODATA where the list cannot be believed.
  */
 _Noreturn void check_listing(const struct request *request);

@@ -43,12 +43,11 @@ const LAYER_DAMAGES: Readonly<Record<string, Damage>> = {
   "a missing layer": async (_, layer) => rm(layer, { recursive: true }),
 };
 
-/** All of them in a long run; in a short one those that need the most, and two others. */
+/** All of them in a long run; in a short one that which needs the most, and another. */
 function chosenDamages(run: TortureRun): [string, Damage][] {
   const all = Object.entries(LAYER_DAMAGES);
   if (run.size === "long") return all;
   const [first, ...others] = all;
-  const start = run.between(0, others.length - 1);
-  const more = [others[start], others[(start + 1) % others.length]];
-  return [first, ...more].filter((damage) => damage !== undefined);
+  const other = others[run.between(0, others.length - 1)];
+  return [first, other].filter((damage) => damage !== undefined);
 }

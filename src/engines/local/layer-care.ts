@@ -10,8 +10,8 @@ import { createLayerWatch } from "./layer-watch";
 /** Sees to it that no layer is used that is not what it was. Layers are told by their directories. */
 export interface LayerCare {
   /**
-   * Whether a layer can be used, at first use after a quick look at all its entries. What cannot be is put aside, so that
-   * its place is free.
+   * Whether a layer can be used, at first use after a quick look at all its entries; for one that has thousands that comes
+   * right after, in the background. What cannot be is put aside, so that its place is free.
    *
    * @param isThere whether it has a record and a tree
    */
@@ -72,10 +72,15 @@ export function createLayerCare({ home, hand, onDamage, recordOf }: LayerCareDep
     if (problem === null || !(await all()).includes(layer)) return [];
     return putAside(layer, { key: record?.key ?? layer.slice(home.layers.length + 1), problem });
   };
+  const firstLook = async (layer: string): Promise<boolean> => {
+    if (!(await check.isLong(layer))) return (await inspect(layer, "quick")).length === 0;
+    watch.inspect(layer, "unhurried");
+    return true;
+  };
   const look = (layer: string): Promise<boolean> => {
     const known = looks.get(layer);
     if (known) return known;
-    const first = inspect(layer, "quick").then((damaged) => damaged.length === 0);
+    const first = firstLook(layer);
     looks.set(layer, first);
     // Whoever comes next looks for himself.
     first.then(

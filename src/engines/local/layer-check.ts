@@ -12,14 +12,20 @@ export interface LayerCheck {
   list(layer: string): Promise<void>;
   /** When it was last seen to be whole to the last byte, in milliseconds; null where there is no list of it. */
   lastRead(layer: string): Promise<number | null>;
+  /** Whether to compare its entries takes a while. */
+  isLong(layer: string): Promise<boolean>;
   /**
    * What is wrong with a layer, in words; null where nothing is. `quick` compares names, kinds, owners, modes, sizes and
-   * times, `full` all bytes, too. Without a list only whether there is a tree can be told.
+   * times, `unhurried` does, too, behind all other work, and `full` compares all bytes. Without a list only whether there
+   * is a tree can be told.
    */
   problemOf(layer: string, depth: CheckDepth): Promise<string | null>;
 }
 
-export type CheckDepth = "quick" | "full";
+export type CheckDepth = "quick" | "unhurried" | "full";
+
+/** Lists of some thousand entries: longer ones take longer than anybody who starts a sandbox wants to wait. */
+const SHORT_LIST_BYTES = 512 * 1024;
 
 /** The list cannot be believed; the tree may be as it was. */
 const ENODATA = 61;
@@ -41,6 +47,9 @@ export function createLayerCheck(hand: Hand): LayerCheck {
     },
     async lastRead(layer) {
       return (await lstat(listOf(layer)).catch(() => null))?.mtimeMs ?? null;
+    },
+    async isLong(layer) {
+      return ((await lstat(listOf(layer)).catch(() => null))?.size ?? 0) > SHORT_LIST_BYTES;
     },
     async problemOf(layer, depth) {
       if (!(await isDir(treeOf(layer)))) return "its files are gone";

@@ -7,7 +7,9 @@ import type { CheckDepth, LayerCheck } from "./layer-check";
 export interface LayerWatch {
   /** A layer was made: what it holds is written down when there is time. */
   add(layer: string): void;
-  /** Waits until all that were added are written down. */
+  /** Checks a layer, and puts it aside where it is not whole. */
+  inspect(layer: string, depth: CheckDepth): void;
+  /** Waits until all that was begun is done. */
   settled(): Promise<void>;
   /** Does nothing new. */
   close(): void;
@@ -53,6 +55,7 @@ export function createLayerWatch({ layers, check, inspect }: LayerWatchDeps): La
   const rounds = setInterval(round, ROUND_MS).unref();
   return {
     add: (layer) => queue(() => check.list(layer)),
+    inspect: (layer, depth) => queue(() => inspect(layer, depth)),
     settled: () => last,
     close() {
       closed = true;

@@ -137,6 +137,19 @@ describe("a layer is not there any more with", () => {
   });
 });
 
+test("nobody waits for a look at thousands of entries: what is found is put aside right after", async () => {
+  const dir = await layers.begin();
+  for (let number = 0; number < 4000; number += 1) writeFileSync(join(dir, "fs", `${"long".repeat(25)}${number}`), "");
+  await layers.commit(dir, KEY);
+  expect(await layers.verify(signal)).toEqual([]);
+  layers.close();
+  layers = open();
+  chmodSync(join(treeOf(KEY), `${"long".repeat(25)}77`), 0o777);
+  expect(await layers.has(KEY)).toBe(true);
+  await expect.poll(() => told, { timeout: 15_000 }).toMatchObject([{ key: KEY }]);
+  expect(await layers.has(KEY)).toBe(false);
+});
+
 test("what is gone while the server runs is not there, however often it was used", async () => {
   await made();
   expect(await layers.has(KEY)).toBe(true);
