@@ -1,12 +1,25 @@
 import type { Experiment } from "./experiment";
 import { abuse } from "./experiments/abuse";
+import { archives } from "./experiments/archives";
 import { corruption } from "./experiments/corruption";
 import { escapes } from "./experiments/escapes";
 import { fullDisk } from "./experiments/full-disk";
 import { hogs } from "./experiments/hogs";
 import { kills } from "./experiments/kills";
+import { links } from "./experiments/links";
 import { power } from "./experiments/power";
 import { reach } from "./experiments/reach";
 
 /** All of them, in the order in which `npm run torture` runs them and docs/reliability.md tells of them. */
-export const EXPERIMENTS: readonly Experiment[] = [kills, power, fullDisk, corruption, abuse, hogs, escapes, reach];
+export const EXPERIMENTS: readonly Experiment[] = [
+  kills,
+  power,
+  fullDisk,
+  corruption,
+  abuse,
+  hogs,
+  escapes,
+  reach,
+  links,
+  archives,
+];
