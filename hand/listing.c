@@ -289,7 +289,8 @@ static int list_tree(struct listing *listing, const char *tree)
 
 void write_listing(const struct request *request)
 {
-    static struct listing listing = {.reads = true};
+    static struct listing listing;
+    listing.reads = true;
     if (request->count != LIST + 1)
         answer(request->number, EINVAL, "a tree and a file");
     step_back();
@@ -332,7 +333,8 @@ static bool is_whole(FILE *file)
 
 void check_listing(const struct request *request)
 {
-    static struct listing listing = {.compares = true};
+    static struct listing listing;
+    listing.compares = true;
     if (request->count != DEPTH + 1)
         answer(request->number, EINVAL, "a tree, a file and how");
     listing.reads = strcmp(request->words[DEPTH], "full") == 0;
