@@ -30,7 +30,7 @@ export interface CheckpointCallOptions {
 
 /** Up to 100 sandboxes start before the answer comes. */
 const FORK_SILENCE_MS = 600_000;
-const RESTORE_TIMEOUT_MS = 300_000;
+const RESTORE_TIMEOUT_MS = START_SILENCE_MS;
 const FIRST_LOOK_DELAY_MS = 20;
 const MAX_LOOK_DELAY_MS = 1_000;
 const ENDED: ReadonlySet<string> = new Set(["stopped", "error", "failed"]);
@@ -47,7 +47,9 @@ export function createCheckpointCalls(transport: Transport, options: CheckpointC
     getCheckpoint: (checkpointId, call) =>
       transport.json(checkpointInfoSchema, { method: "GET", path: routes.checkpoint(checkpointId), ...call }),
     restoreCheckpoint: async (id, checkpointId, call = {}) => {
-      await transport.send({ method: "POST", path: routes.checkpointRestore(id, checkpointId), ...call });
+      const begin = { method: "POST", path: routes.checkpointRestore(id, checkpointId) } as const;
+      // It waits for its turn behind what was asked for before.
+      await transport.send({ ...begin, silenceTimeoutMs: START_SILENCE_MS, ...call });
       return waitUntilRestored(transport, id, checkpointId, call);
     },
     deleteCheckpoint: async (id, checkpointId, call) => {

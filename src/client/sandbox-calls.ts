@@ -49,7 +49,14 @@ export function createSandboxCalls(transport: Transport, onWarning: (message: st
       }),
     setSandboxTags: (id, tags, options) =>
       transport.send({ method: "PUT", path: routes.sandboxTags(id), json: tags, ...options }),
-    killSandbox: (id, options) => transport.send({ method: "DELETE", path: routes.sandbox(id), ...options }),
+    killSandbox: (id, options) =>
+      // What is being done with it is stopped first.
+      transport.send({
+        method: "DELETE",
+        path: routes.sandbox(id),
+        silenceTimeoutMs: START_SILENCE_MS,
+        ...options,
+      }),
   };
   return calls;
 }

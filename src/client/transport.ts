@@ -52,7 +52,7 @@ export interface Answer {
 }
 
 /** Of calls that start, stop or wake a sandbox first: moments, but gigabytes of memory take until a server gives up. */
-export const START_SILENCE_MS = 330_000;
+export const START_SILENCE_MS = 3_930_000;
 const DEFAULT_SILENCE_MS = 60_000;
 const CONNECT_TIMEOUT_MS = 10_000;
 const TRY_AGAIN: ReadonlySet<number> = new Set([429, 502, 503]);

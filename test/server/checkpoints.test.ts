@@ -218,6 +218,15 @@ describe("going back", () => {
     expect((await post(`/sandboxes/${id}/checkpoints/${cid}/restore`)).status).toBe(410);
   });
 
+  it("to what is not there any more is refused, and the sandbox runs on", async () => {
+    const id = await create();
+    const cid = await taken(id, { name: "one" });
+    server.engine.layers.clear();
+    expect((await post(`/sandboxes/${id}/checkpoints/${cid}/restore`)).status).toBe(404);
+    expect(await bodyOf(await get(`/sandboxes/${id}`))).toMatchObject({ status: "running" });
+    expect(server.engine.transitions).not.toContain(`restore ${id}`);
+  });
+
   it("wakes a sandbox, and never goes to another's checkpoint", async () => {
     const [id, other] = [await create(), await create()];
     const cid = await taken(id, { name: "one" });

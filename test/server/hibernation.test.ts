@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { bodyOf, createTestServer, listOf, type TestServer, until } from "./test-server";
+import { bodyOf, createTestServer, listOf, STARTS_AT_ONCE, type TestServer, until } from "./test-server";
 
 let server: TestServer;
 beforeEach(async () => {
@@ -134,6 +134,33 @@ describe("a sandbox that sleeps", () => {
     expect(server.engine.sandboxes.size).toBe(0);
   });
 
+  it("wakes in its turn: as many at a time as may start", async () => {
+    const ids: string[] = [];
+    for (let count = 0; count < STARTS_AT_ONCE + 2; count++) ids.push(await asleep());
+    server.engine.holds.wake = "gate";
+    const uses = ids.map((id) => run(id));
+    await until("begun", () => wakes() === STARTS_AT_ONCE);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(wakes()).toBe(STARTS_AT_ONCE);
+    server.engine.release("gate");
+    expect((await Promise.all(uses)).map(({ status }) => status)).toEqual(ids.map(() => 200));
+  });
+
+  it.each(["hibernate", "wake"] as const)("keeps collections out until its %s is written down", async (verb) => {
+    const id = verb === "wake" ? await asleep() : await create();
+    server.engine.holds[verb] = "gate";
+    const changed = post(`/${id}/${verb}`, {});
+    await until("begun", () => server.engine.transitions.includes(`${verb} ${id}`));
+    let isCollected = false;
+    const collected = server.request("POST", "/api/gc").finally(() => {
+      isCollected = true;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(isCollected).toBe(false);
+    server.engine.release("gate");
+    expect([(await changed).status, (await collected).status]).toEqual([200, 200]);
+  });
+
   it("is its owner's still, who gets it awake", async () => {
     const id = await asleep({ owner: "urn" });
     const answer = await post("", { owner: "urn" });
@@ -148,6 +175,19 @@ describe("a sandbox that sleeps", () => {
 });
 
 describe("changes of one sandbox", () => {
+  it.each(["checkpoint", "hibernate", "wake"] as const)("end with it: a %s under way is stopped", async (verb) => {
+    const id = verb === "wake" ? await asleep() : await create();
+    server.engine.holds[verb] = "never";
+    const path = verb === "checkpoint" ? "checkpoints" : verb;
+    const changed = post(`/${id}/${path}`, verb === "checkpoint" ? { name: "one" } : {});
+    await until("begun", () => server.engine.transitions.includes(`${verb} ${id}`));
+    const later = run(id);
+    expect((await server.request("DELETE", `/api/sandboxes/${id}`)).status).toBe(204);
+    expect((await changed).status).toBe(verb === "checkpoint" ? 201 : 410);
+    expect((await later).status).toBe(410);
+    expect(await get(id)).toMatchObject({ status: "stopped" });
+  });
+
   it("come one after the other, in the order of asking", async () => {
     const id = await create();
     server.engine.holds.checkpoint = "gate";
@@ -155,7 +195,6 @@ describe("changes of one sandbox", () => {
       () => post(`/${id}/checkpoints`, { name: "a" }),
       () => post(`/${id}/hibernate`),
       () => post(`/${id}/wake`, {}),
-      () => server.request("DELETE", `/api/sandboxes/${id}`),
     ];
     const answers: Promise<Response>[] = [];
     for (const call of calls) {
@@ -163,11 +202,10 @@ describe("changes of one sandbox", () => {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     server.engine.release("gate");
-    expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([201, 200, 200, 204]);
+    expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([201, 200, 200]);
     const verbs = server.engine.transitions.map((transition) => transition.split(" ")[0]);
     expect(verbs).toEqual(["checkpoint", "hibernate", "wake"]);
-    expect(await get(id)).toMatchObject({ status: "stopped" });
-    expect(server.engine.sandboxes.size).toBe(0);
+    expect(await get(id)).toMatchObject({ status: "running" });
   });
 
   it("do not send one to sleep that was used after its deadline and before its turn", async () => {

@@ -49,6 +49,8 @@ export class MemoryEngine implements Engine {
   failCreate: Error | undefined;
   /** Set to make creates wait for {@link release} of this name. */
   holdCreates: string | undefined;
+  /** Set to make creates tell that the first process runs before they wait. */
+  bootsAtOnce = false;
   checkpointKinds: readonly CheckpointKind[] = ["disk_only"];
   /** Every checkpoint, restore, hibernation and wake that was begun, in order. */
   readonly transitions: `${Transition} ${string}`[] = [];
@@ -112,10 +114,16 @@ export class MemoryEngine implements Engine {
     return layers.every((key) => key === this.baseDigest || this.layers.has(key));
   }
 
-  async createSandbox(spec: SandboxSpec, signal: AbortSignal): Promise<void> {
+  async assertStartable(checkpoint: Checkpoint): Promise<void> {
+    if (await this.hasCheckpoint(checkpoint)) return;
+    throw new OpenComputerError("not_found", "the checkpoint is not on this machine");
+  }
+
+  async createSandbox(spec: SandboxSpec, signal: AbortSignal, onBooted = () => {}): Promise<void> {
     signal.throwIfAborted();
     if (this.failCreate) throw this.failCreate;
     this.sandboxes.set(spec.id, { spec, files: this.filesOf(spec.checkpoint), isAwake: true });
+    if (this.bootsAtOnce) onBooted();
     if (this.holdCreates === undefined) return;
     try {
       await this.pass(this.holdCreates, signal);

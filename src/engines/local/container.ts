@@ -53,6 +53,8 @@ export interface ContainerRequest {
   readonly machineId?: string;
   /** Directory of a memory image that the container goes on from; absent: it boots. */
   readonly memory?: string;
+  /** Called just before the runtime starts it: from then on it may have run, whatever comes of it. */
+  readonly onBoot?: () => void;
 }
 
 const recordSchema = z.object({
@@ -106,6 +108,7 @@ export async function startContainer(
     await writeFile(join(dir, "config.json"), JSON.stringify(await configOf(request, spec)));
     signal.throwIfAborted();
     failpoint("container.wired");
+    request.onBoot?.();
     const pid = await boot(deps, request);
     failpoint("container.booted");
     const start = await processStart(pid);

@@ -100,16 +100,17 @@ export function createLocalEngine(options: LocalEngineOptions): Engine {
       const there = await Promise.all(layers.map((key) => up().deps.layers.has(key)));
       return there.length > 0 && there.every(Boolean) && (await hasMemory(up().deps, checkpoint));
     },
-    async createSandbox(spec, signal) {
+    assertStartable: async (checkpoint) => up().sandboxes.assertStartable(checkpoint),
+    async createSandbox(spec, signal, onBooted) {
       await up().mendBase();
-      await up().sandboxes.create(spec, signal);
+      await up().sandboxes.create(spec, signal, onBooted);
     },
     sandboxStatus: async (id) => up().sandboxes.status(id),
     stopReason: async (id) => up().sandboxes.stopReason(id),
     checkpoint: async (id, kind, signal) => up().sandboxes.checkpoint(id, kind, signal),
-    restore: async (spec, signal) => up().sandboxes.restore(spec, signal),
+    restore: async (spec, signal, onBooted) => up().sandboxes.restore(spec, signal, onBooted),
     hibernate: async (id, signal) => up().sandboxes.hibernate(id, signal),
-    wake: async (spec, signal) => up().sandboxes.wake(spec, signal),
+    wake: async (spec, signal, onBooted) => up().sandboxes.wake(spec, signal, onBooted),
     exec: async (id, spec) => up().sandboxes.exec(id, spec),
     readFile: async (id, path, signal) => up().files.read(id, path, signal),
     writeFile: async (id, path, content, signal) => up().files.write(id, path, content, signal),

@@ -30,7 +30,7 @@ export interface Runtime {
   restore(id: string, bundle: string, image: string): Promise<StartedContainer>;
   /** Stops all processes of a container until {@link resume}. runsc only; for others see {@link createFreezer}. */
   pause(id: string): Promise<void>;
-  /** What is not paused is fine. */
+  /** What is not paused is fine. @throws internal where it stays paused */
   resume(id: string): Promise<void>;
   /**
    * Writes memory and processes of a container into the directory `image`, and what it still holds back into its files.
@@ -83,7 +83,10 @@ export function createRuntime(binary: RuntimeBinary, stateDir: string, hand: Han
       await runQuick(hand, join(stateDir, `${id}.log`), [path, ...flags, "pause", id]);
     },
     async resume(id) {
-      await hand.run([path, ...flags, "resume", id], { log: NOWHERE, limitSeconds: QUICK_LIMIT_SECONDS });
+      const resumed = runQuick(hand, join(stateDir, `${id}.log`), [path, ...flags, "resume", id]);
+      await resumed.catch(async (error: unknown) => {
+        if (/"status": *"paused"/.test(await runCommand(path, [...flags, "state", id]))) throw error;
+      });
     },
     async saveMemory(id, image, signal) {
       const argv = ["checkpoint", "--leave-running", "--exclude-committed-zero-pages", "--image-path", image, id];

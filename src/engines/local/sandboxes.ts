@@ -15,7 +15,7 @@ import type {
   TakenCheckpoint,
 } from "../engine";
 import { thaw } from "./checkpoints/freezer";
-import { hibernate, settleSleep, wakeUp } from "./checkpoints/hibernation";
+import { asleepAgain, hibernate, settleSleep, wakeUp } from "./checkpoints/hibernation";
 import { memoryFor } from "./checkpoints/memory-choice";
 import { takeCheckpoint } from "./checkpoints/sandbox-checkpoint";
 import type { SandboxDeps } from "./checkpoints/sandbox-deps";
@@ -38,14 +38,15 @@ const SANDBOX_PIDS = 512;
  * and ended from what stands there, by this server or by the next.
  */
 export interface Sandboxes {
-  create(spec: SandboxSpec, signal: AbortSignal): Promise<void>;
+  assertStartable(checkpoint: Checkpoint): Promise<void>;
+  create(spec: SandboxSpec, signal: AbortSignal, onBooted?: () => void): Promise<void>;
   status(id: string): Promise<EngineSandboxStatus>;
   stopReason(id: string): Promise<string | null>;
   exec(id: string, spec: ExecSpec): Promise<Execution>;
   checkpoint(id: string, kind: CheckpointKind, signal: AbortSignal): Promise<TakenCheckpoint>;
-  restore(spec: SandboxSpec, signal: AbortSignal): Promise<void>;
+  restore(spec: SandboxSpec, signal: AbortSignal, onBooted?: () => void): Promise<void>;
   hibernate(id: string, signal: AbortSignal): Promise<Hibernated>;
-  wake(spec: SandboxSpec, signal: AbortSignal): Promise<void>;
+  wake(spec: SandboxSpec, signal: AbortSignal, onBooted?: () => void): Promise<void>;
   destroy(id: string): Promise<void>;
   /** Destroys all sandboxes but these, and these, too, where they neither sleep nor run, or another runtime runs them. */
   reconcile(known: ReadonlySet<string>): Promise<void>;
@@ -85,10 +86,12 @@ export function createSandboxes(deps: SandboxDeps): Sandboxes {
   };
   const all = async () => (await readdir(deps.home.sandboxes)).map((name) => join(deps.home.sandboxes, name));
   return {
-    async create(spec, signal) {
+    assertStartable: (checkpoint) => whileStartable(deps, checkpoint, async () => undefined),
+    async create(spec, signal, onBooted) {
       const dir = dirOf(spec.id);
       await assertFree(dir, spec.id);
-      await makeOrDestroy(dir, () => createSandbox(deps, dir, spec, signal));
+      const create = (memory: string | undefined) => createSandbox(deps, dir, spec, { memory, onBooted }, signal);
+      await makeOrDestroy(dir, () => whileStartable(deps, spec.checkpoint, create));
     },
     async status(id) {
       if ((await readSandbox(dirOf(id)))?.sleep) return "hibernated";
@@ -105,18 +108,31 @@ export function createSandboxes(deps: SandboxDeps): Sandboxes {
       const dir = dirOf(id);
       return transitions.run(dir, signal, (either) => takeCheckpoint(deps, dir, kind, either));
     },
-    async restore(spec, signal) {
+    async restore(spec, signal, onBooted) {
       const dir = dirOf(spec.id);
-      const restore = (either: AbortSignal) => restoreSandbox(deps, dir, spec, either);
-      await removals.remove(await makeOrDestroy(dir, () => transitions.run(dir, signal, restore)));
+      await transitions.run(dir, signal, (either) =>
+        whileStartable(deps, spec.checkpoint, async (memory) => {
+          const grave = await bury(deps, dir);
+          failpoint("restore.buried");
+          try {
+            await createSandbox(deps, dir, spec, { memory, onBooted }, either);
+            failpoint("restore.created");
+          } catch (error) {
+            await removals.remove(await bury(deps, dir));
+            throw error;
+          } finally {
+            await removals.remove(grave);
+          }
+        }),
+      );
     },
     async hibernate(id, signal) {
       const dir = dirOf(id);
       return transitions.run(dir, signal, (either) => hibernate(deps, dir, either));
     },
-    async wake(spec, signal) {
+    async wake(spec, signal, onBooted) {
       const dir = dirOf(spec.id);
-      await transitions.run(dir, signal, (either) => wakeSandbox(deps, dir, spec, either));
+      await transitions.run(dir, signal, (either) => wakeSandbox(deps, dir, spec, onBooted, either));
     },
     destroy: (id) => destroy(dirOf(id)),
     async reconcile(known) {
@@ -135,40 +151,62 @@ async function assertFree(dir: string, id: string): Promise<void> {
   throw new OpenComputerError("conflict", `there is a sandbox ${id} already; choose another id`);
 }
 
-async function createSandbox(deps: SandboxDeps, dir: string, spec: SandboxSpec, signal: AbortSignal): Promise<void> {
-  const { env, workdir, start, layers } = spec.checkpoint;
-  const { diskMB } = spec;
+/** Does something while what a checkpoint names is here and stays; `memory` is the key of the image to go on from. */
+async function whileStartable<T>(
+  deps: SandboxDeps,
+  checkpoint: Checkpoint,
+  work: (memory: string | undefined) => Promise<T>,
+): Promise<T> {
   await deps.disk.assertRoom();
-  const unpin = deps.layers.pin(layers);
+  const unpin = deps.layers.pin(checkpoint.layers);
   try {
-    await assertLayers(deps, layers);
-    const memory = await memoryFor(deps, spec.checkpoint);
-    await makeUpper(dir);
-    await writeRunningSandbox(dir, {
-      ...{ layers: [...layers], env, workdir, ...(start ? { start } : {}) },
-      ...(diskMB === undefined ? {} : { diskMB }),
-    });
-    failpoint("sandbox.made");
-    await startSandbox(deps, dir, spec, { ...spec.checkpoint, memory }, signal);
+    await assertLayers(deps, checkpoint.layers);
+    return await work(await memoryFor(deps, checkpoint));
   } finally {
     unpin();
   }
 }
 
-/** What a sandbox starts from, its memory as the key of an image that is there. */
-type Origin = Omit<Checkpoint, "memory"> & { readonly memory: string | undefined };
+interface Beginning {
+  /** Key of the image that it goes on from; undefined where it boots. */
+  readonly memory: string | undefined;
+  readonly onBoot?: () => void;
+  readonly onBooted: (() => void) | undefined;
+}
 
+async function createSandbox(
+  deps: SandboxDeps,
+  dir: string,
+  spec: SandboxSpec,
+  beginning: Beginning,
+  signal: AbortSignal,
+): Promise<void> {
+  const { checkpoint, diskMB } = spec;
+  const { env, workdir, start, layers } = checkpoint;
+  await makeUpper(dir);
+  await writeRunningSandbox(dir, {
+    ...{ layers: [...layers], env, workdir, ...(start ? { start } : {}) },
+    ...(diskMB === undefined ? {} : { diskMB }),
+  });
+  failpoint("sandbox.made");
+  await startSandbox(deps, dir, spec, beginning, signal);
+}
+
+/** Where it boots, its service is started and waited for. */
 async function startSandbox(
   deps: SandboxDeps,
   dir: string,
-  { id, memoryMB, cpuCount, network = "egress" }: SandboxSpec,
-  { layers, env, workdir, start, memory }: Origin,
+  { id, memoryMB, cpuCount, network = "egress", checkpoint }: SandboxSpec,
+  { memory, onBoot, onBooted }: Beginning,
   signal: AbortSignal,
 ): Promise<void> {
+  const { layers, env, workdir, start } = checkpoint;
   const limits = { memoryBytes: memoryMB * 1024 * 1024, cpuCount, pids: SANDBOX_PIDS };
   const image = memory === undefined ? {} : { memory: deps.memories.dirOf(memory) };
-  const request = { dir, layers, hostname: id, limits, network, machineId: machineId(id), ...image };
+  const made = { dir, layers, hostname: id, limits, network, machineId: machineId(id), ...image };
+  const request = { ...made, ...(onBoot ? { onBoot } : {}) };
   await startContainer(deps, request, signal);
+  onBooted?.();
   if (start && memory === undefined) await startUp(deps, dir, { env, workdir, start }, signal);
 }
 
@@ -190,16 +228,13 @@ async function startUp(
   });
 }
 
-/** Returns where what it was lies. */
-async function restoreSandbox(deps: SandboxDeps, dir: string, spec: SandboxSpec, signal: AbortSignal): Promise<string> {
-  const grave = await bury(deps, dir);
-  failpoint("restore.buried");
-  await createSandbox(deps, dir, spec, signal);
-  failpoint("restore.created");
-  return grave;
-}
-
-async function wakeSandbox(deps: SandboxDeps, dir: string, spec: SandboxSpec, signal: AbortSignal): Promise<void> {
+async function wakeSandbox(
+  deps: SandboxDeps,
+  dir: string,
+  spec: SandboxSpec,
+  onBooted: (() => void) | undefined,
+  signal: AbortSignal,
+): Promise<void> {
   const record = await readSandbox(dir);
   if (!record?.sleep) {
     if (await isRunning(dir)) return;
@@ -210,14 +245,20 @@ async function wakeSandbox(deps: SandboxDeps, dir: string, spec: SandboxSpec, si
   const memory = sleep.memory !== undefined && (await deps.memories.isUsable(sleep.memory)) ? sleep.memory : undefined;
   await writeSandbox(dir, { ...record, sleep: { ...sleep, waking: true } });
   failpoint("wake.begun");
+  let mayHaveRun = false;
+  const onBoot = () => {
+    mayHaveRun = true;
+  };
   try {
     // Once its memory runs, it changes the files that the memory must fit: then there is no way back.
     const patience = memory === undefined ? signal : new AbortController().signal;
     await rm(join(dir, "work"), { recursive: true, force: true });
-    await startSandbox(deps, dir, spec, { layers, env, workdir, memory, ...startOf(record) }, patience);
+    const checkpoint = { layers, env, workdir, ...startOf(record) };
+    await startSandbox(deps, dir, { ...spec, checkpoint }, { memory, onBoot, onBooted }, patience);
   } catch (error) {
     await endContainer(deps, dir);
-    await writeSandbox(dir, record);
+    // A memory that ran may not fit the files any more.
+    await writeSandbox(dir, { ...record, sleep: mayHaveRun ? asleepAgain(sleep) : sleep });
     throw error;
   }
   failpoint("wake.started");
@@ -247,7 +288,8 @@ async function isWell(deps: SandboxDeps, dir: string): Promise<boolean> {
     await settleSleep(deps, dir, record);
     return true;
   }
-  await thaw(deps, dir);
+  // One that stays frozen is not lost: its end, or the next thaw, may be asked for.
+  await thaw(deps, dir).catch(() => undefined);
   return (await readContainer(dir))?.runtime === deps.runtime.kind && (await isRunning(dir));
 }
 
@@ -256,7 +298,7 @@ async function isWell(deps: SandboxDeps, dir: string): Promise<boolean> {
  * away first is gone for everybody at once, and its id may come again.
  */
 async function bury(deps: SandboxDeps, dir: string): Promise<string> {
-  await thaw(deps, dir);
+  await thaw(deps, dir).catch(() => undefined);
   await endContainer(deps, dir);
   const memory = (await readSandbox(dir))?.sleep?.memory;
   if (memory !== undefined) await deps.memories.remove(memory);

@@ -120,16 +120,23 @@ export class SandboxCreation {
     // Nothing is told from here on: who reads slowly must not hold a turn.
     const endTurn = await this.parts.starts.enter(waiter, signal);
     try {
-      return await this.start(org, wish, origin, signal);
+      return await this.start(org, wish, origin, signal, endTurn);
     } finally {
       endTurn();
     }
   }
 
-  private async start(org: OrgStore, wish: SandboxWish, origin: Origin, signal: AbortSignal): Promise<SandboxRow> {
+  /** `onBooted`: whoever waits for a service to be ready keeps no other from starting. */
+  private async start(
+    org: OrgStore,
+    wish: SandboxWish,
+    origin: Origin,
+    signal: AbortSignal,
+    onBooted: () => void,
+  ): Promise<SandboxRow> {
     const id = newSandboxId();
     const spec = toSandboxSpec({ ...wish, id }, origin.checkpoint.checkpoint);
-    await startSandbox(this.parts.engine, spec, signal);
+    await startSandbox(this.parts.engine, spec, signal, onBooted);
     failpoint("create.started");
     if (!signal.aborted) return await this.record(org, id, wish, origin);
     await this.undo(org, id);

@@ -3,13 +3,22 @@ import { assertNever, OpenComputerError } from "../../errors";
 import { failpoint } from "../../failpoint";
 import type { Log } from "../log";
 import type { CheckpointRow, OrgStore, SandboxRow } from "../store/store";
+import { withinLimit } from "./abortable";
 import type { ActivityGate } from "./activity-gate";
+import type { FairQueue } from "./fair-queue";
 import { toSandboxSpec } from "./sandbox-spec";
+import { readyTimeoutOf } from "./sandbox-start";
 import { requireLive, SandboxState, sandboxGone } from "./sandbox-state";
+
+/** The longest that sleeping, waking and going back may take: gigabytes of memory are written and read. */
+const CHANGE_TIMEOUT_MS = 300_000;
+/** The same for a checkpoint: hundreds of gigabytes of files are copied. */
+const CHECKPOINT_TIMEOUT_MS = 75 * 60_000;
 
 export interface SandboxLifeParts {
   readonly engine: Engine;
   readonly gate: ActivityGate;
+  readonly starts: FairQueue;
   readonly now: () => number;
   readonly log: Log;
 }
@@ -83,17 +92,18 @@ export class SandboxLife {
   /** Sends a sandbox to sleep; one that sleeps is fine. @throws not_found, gone */
   async hibernate(org: OrgStore, id: string): Promise<Hibernated> {
     return await this.state.change(org, id, async (before, signal) => {
-      return await this.putToSleep(org, requireLive(await this.state.reconcile(org, before)), signal);
+      const row = requireLive(await this.state.reconcile(org, before));
+      return await this.inTurn(org, signal, () => this.putToSleep(org, row, signal));
     });
   }
 
   /** Wakes a sandbox; one that runs is fine. `timeoutSeconds` is its new idle timeout. @throws not_found, gone, aborted */
   async wake(org: OrgStore, id: string, { timeoutSeconds, signal }: WakeOptions = {}): Promise<SandboxRow> {
     const more = timeoutSeconds === undefined ? {} : { timeoutSeconds };
-    const work = async (before: SandboxRow, limited: AbortSignal) => {
+    const work = async (before: SandboxRow, changing: AbortSignal) => {
       const row = requireLive(await this.state.reconcile(org, before));
       if (row.status === "running" && timeoutSeconds === undefined) return row;
-      if (row.status === "hibernated") await this.parts.engine.wake(await this.specOf(org, row), limited);
+      if (row.status === "hibernated") await this.wakeInTurn(org, row, changing);
       failpoint("wake.woken");
       return await this.state.noteRunning(org, row, more);
     };
@@ -116,7 +126,9 @@ export class SandboxLife {
       const row = requireLive(await this.state.reconcile(org, before));
       const leaveGate = await this.parts.gate.enter();
       try {
-        return await keep(await this.parts.engine.checkpoint(id, kind, signal), await this.originOf(org, row));
+        const limit = { ...limitOf(id, CHECKPOINT_TIMEOUT_MS), signals: [signal] };
+        const taken = await withinLimit(limit, (limited) => this.parts.engine.checkpoint(id, kind, limited));
+        return await keep(taken, await this.originOf(org, row));
       } finally {
         leaveGate();
       }
@@ -125,22 +137,23 @@ export class SandboxLife {
 
   /**
    * Begins to put a sandbox back to a checkpoint: from now on that will be done, by the next server if need be, and uses
-   * wait for it.
+   * wait for it. What can be known of its failing is known before: then the sandbox is as it was.
    *
-   * @throws not_found, gone
+   * @throws not_found, gone; damaged, unsupported, insufficient_storage
    */
   async beginRestore(org: OrgStore, id: string, checkpointId: string): Promise<void> {
     await this.state.change(org, id, async (row) => {
-      await this.originOf(org, { ...requireLive(row), checkpointId });
+      const { checkpoint } = await this.originOf(org, { ...requireLive(row), checkpointId });
+      await this.parts.engine.assertStartable(checkpoint);
       await org.updateSandbox(id, { restoringTo: checkpointId });
       failpoint("restore.promised");
     });
     this.restoreInBackground(org, id);
   }
 
-  /** Ends a sandbox; one that has stopped is fine. @throws not_found */
+  /** Ends a sandbox, and what is being done with it; one that has stopped is fine. @throws not_found */
   async stop(org: OrgStore, id: string): Promise<void> {
-    await this.state.change(org, id, (row) => this.state.end(org, row));
+    await this.state.stop(org, id);
   }
 
   /** Sets the idle timeout anew, counted from now; 0 is never. @throws not_found, gone */
@@ -162,17 +175,48 @@ export class SandboxLife {
     await this.state.change(org, id, async (before, signal) => {
       const row = await this.state.reconcile(org, before);
       if (row.status !== "running") return;
-      // Somebody came between its deadline and this turn.
-      if (this.state.isUsed(id)) this.state.watch(org, { ...row, deadline: null });
-      else await this.putToSleep(org, row, signal);
+      await this.inTurn(org, signal, async () => {
+        if (this.isIdle(org, row)) await this.putToSleep(org, row, signal);
+      });
     });
   }
 
+  /** Not where somebody came between its deadline and its turn; it is watched anew then. */
+  private isIdle(org: OrgStore, row: SandboxRow): boolean {
+    if (!this.state.isUsed(row.id)) return true;
+    this.state.watch(org, { ...row, deadline: null });
+    return false;
+  }
+
   private async putToSleep(org: OrgStore, row: SandboxRow, signal: AbortSignal): Promise<Hibernated> {
-    const hibernated = await this.parts.engine.hibernate(row.id, signal);
+    const limit = { ...limitOf(row.id, CHANGE_TIMEOUT_MS), signals: [signal] };
+    const hibernated = await withinLimit(limit, (limited) => this.parts.engine.hibernate(row.id, limited));
     failpoint("hibernate.slept");
     if (row.status === "running") await this.state.noteAsleep(org, row);
     return hibernated;
+  }
+
+  private async wakeInTurn(org: OrgStore, row: SandboxRow, signal: AbortSignal): Promise<void> {
+    const spec = await this.specOf(org, row);
+    const limit = { ...limitOf(row.id, CHANGE_TIMEOUT_MS + readyTimeoutOf(spec)), signals: [signal] };
+    await this.inTurn(org, signal, (endTurn) =>
+      withinLimit(limit, (limited) => this.parts.engine.wake(spec, limited, endTurn)),
+    );
+  }
+
+  /** What loads the machine as a start does, or names memory before a row does: the wait for it counts against no limit. */
+  private async inTurn<T>(org: OrgStore, signal: AbortSignal, work: (endTurn: () => void) => Promise<T>): Promise<T> {
+    const leaveGate = await this.parts.gate.enter();
+    try {
+      const endTurn = await this.parts.starts.enter({ group: org.orgId }, signal);
+      try {
+        return await work(endTurn);
+      } finally {
+        endTurn();
+      }
+    } finally {
+      leaveGate();
+    }
   }
 
   private restoreInBackground(org: OrgStore, id: string): void {
@@ -186,9 +230,12 @@ export class SandboxLife {
   private async restore(org: OrgStore, row: SandboxRow, signal: AbortSignal): Promise<void> {
     // Stopped meanwhile, or another restore that was asked for since has been done for both.
     if (row.status === "stopped" || row.restoringTo === null) return;
-    const target = { ...row, checkpointId: row.restoringTo };
+    const spec = await this.specOf(org, { ...row, checkpointId: row.restoringTo });
+    const limit = { ...limitOf(row.id, CHANGE_TIMEOUT_MS + readyTimeoutOf(spec)), signals: [signal] };
     try {
-      await this.parts.engine.restore(await this.specOf(org, target), signal);
+      await this.inTurn(org, signal, (endTurn) =>
+        withinLimit(limit, (limited) => this.parts.engine.restore(spec, limited, endTurn)),
+      );
     } catch (error) {
       // Where the server is stopping, the next one does it.
       if (!this.state.isClosing) await this.state.end(org, row);
@@ -206,6 +253,10 @@ interface WakeOptions {
   readonly timeoutSeconds?: number | undefined;
   /** Fires when the asker leaves. */
   readonly signal?: AbortSignal;
+}
+
+function limitOf(id: string, limitMs: number): { readonly limitMs: number; readonly tooLong: string } {
+  return { limitMs, tooLong: `sandbox ${id} was not done within ${limitMs / 1000} s; the machine may be overloaded` };
 }
 
 function fellAsleep(id: string): OpenComputerError {

@@ -4,12 +4,10 @@ import { assertNever, OpenComputerError } from "../../errors";
 import { failpoint } from "../../failpoint";
 import type { Log } from "../log";
 import type { OrgStore, SandboxChange, SandboxRow } from "../store/store";
-import { abortable, withinLimit } from "./abortable";
+import { abortable, toAborted, whenAborted } from "./abortable";
 import { IdleSandboxes } from "./idle-sandboxes";
 import { Turns } from "./turns";
 
-/** The longest that a change may take: gigabytes of memory are written and read. */
-const CHANGE_TIMEOUT_MS = 300_000;
 /** The longest that stopping waits for changes to be over. */
 const CLOSE_TIMEOUT_MS = 10_000;
 
@@ -21,7 +19,7 @@ export interface SandboxStateParts {
   readonly hibernateIdle: (org: OrgStore, id: string) => Promise<void>;
 }
 
-/** Work on a sandbox in its turn; the signal fires when it takes too long or the server stops. */
+/** Work on a sandbox in its turn; the signal fires when the server stops or the sandbox is to end. */
 export type Change<T> = (row: SandboxRow, signal: AbortSignal) => Promise<T>;
 
 /**
@@ -34,6 +32,10 @@ export class SandboxState {
   private readonly idle: IdleSandboxes;
   private readonly turns = new Turns();
   private readonly closing = new AbortController();
+  /** What is under way, by sandbox. */
+  private readonly changes = new Map<string, AbortController>();
+  /** Those that somebody wants ended. */
+  private readonly ending = new Set<string>();
 
   constructor(private readonly parts: SandboxStateParts) {
     // Every change listens to it.
@@ -70,16 +72,36 @@ export class SandboxState {
    * Does something with a sandbox when its turn has come, which is asked for at once. Who leaves (`asker`) gives up the
    * wait, not the work.
    *
-   * @throws not_found, aborted, timeout
+   * @throws not_found, aborted, gone where it was ended meanwhile
    */
   async change<T>(org: OrgStore, id: string, work: Change<T>, asker?: AbortSignal): Promise<T> {
     const endTurn = await this.turns.enter(id, asker);
-    const tooLong = `sandbox ${id} was not done within ${CHANGE_TIMEOUT_MS / 1000} s; the machine may be overloaded`;
-    const limit = { limitMs: CHANGE_TIMEOUT_MS, tooLong, signals: [this.closing.signal] };
+    const changing = new AbortController();
+    this.changes.set(id, changing);
+    const close = () => changing.abort(this.closing.signal.reason);
+    whenAborted(this.closing.signal, close);
+    if (this.ending.has(id)) changing.abort(stoppedMeanwhile(id));
     try {
-      return await withinLimit(limit, async (limited) => work(await this.find(org, id), limited));
+      return await work(await this.find(org, id), changing.signal);
+    } catch (error) {
+      throw changing.signal.aborted ? toAborted(changing.signal) : error;
     } finally {
+      this.closing.signal.removeEventListener("abort", close);
+      this.changes.delete(id);
       endTurn();
+    }
+  }
+
+  /** Stops what is being done with a sandbox and what was asked for, and ends it; one that has stopped is fine. @throws not_found */
+  async stop(org: OrgStore, id: string): Promise<void> {
+    // Another organisation's is not there, and what is done with it goes on.
+    await this.find(org, id);
+    this.ending.add(id);
+    this.changes.get(id)?.abort(stoppedMeanwhile(id));
+    try {
+      await this.change(org, id, (row) => this.end(org, row));
+    } finally {
+      this.ending.delete(id);
     }
   }
 
@@ -169,6 +191,10 @@ export class SandboxState {
     await org.updateSandbox(row.id, change);
     return { ...row, ...change };
   }
+}
+
+function stoppedMeanwhile(id: string): OpenComputerError {
+  return new OpenComputerError("gone", `sandbox ${id} was stopped meanwhile; create a new one`);
 }
 
 /** @throws gone */

@@ -137,7 +137,7 @@ export class WarmPools {
         if (checkpoint === undefined) throw new Error(`checkpoint ${checkpointId} is not recorded`);
         const id = newSandboxId();
         const spec = toSandboxSpec({ ...DEFAULT_SIZE, id, diskMB: null, network: "egress" }, checkpoint.checkpoint);
-        await startSandbox(engine, spec, this.closing.signal);
+        await startSandbox(engine, spec, this.closing.signal, endTurn);
         pool.ready.push(id);
       } finally {
         leaveGate();

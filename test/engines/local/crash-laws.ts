@@ -1,8 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Checkpoint } from "../../../src/engines/engine";
+import type { Failpoint } from "../../../src/failpoint";
 import { Bench } from "../suite/engine-under-test";
 import { type LocalUnderTest, toEngineUnderTest } from "./local-under-test";
 
@@ -12,6 +14,15 @@ interface Told {
 }
 
 const ROUNDS = 8;
+
+/** Counts in its memory and in a file at once. */
+const COUNTER = `import os
+f = os.open("/tmp/count", os.O_RDWR | os.O_CREAT, 0o644)
+n = 0
+while True:
+    n += 1
+    os.pwrite(f, b"%012d" % n, 0)
+    os.fsync(f)`;
 
 /** A server may be killed at any moment: what was told stands, and the sandbox runs or sleeps. */
 export function crashLaws(local: LocalUnderTest): void {
@@ -52,13 +63,45 @@ export function crashLaws(local: LocalUnderTest): void {
       await bench.engine.collect([]);
       expect(readdirSync(join(local.home, "memory"))).toEqual([]);
     });
+
+    test("as it falls asleep: its files stay those of the moment of its memory", async () => {
+      const count = () => Number(readFileSync(join(local.home, "sandboxes", id, "fs/tmp/count"), "utf8"));
+      // Not of this server's commands, which end with it.
+      await bench.engine.exec(id, { ...COMMAND, argv: ["setsid", "python3", "-c", COUNTER] });
+      await bench.sh(id, "until [ -s /tmp/count ]; do sleep 0.05; done");
+      await bench.engine.stop();
+      await killAt(local, id, "sleep.written");
+      const saved = count();
+      await bench.restart([id]);
+      expect(await bench.engine.sandboxStatus(id)).toBe("hibernated");
+      // Where nothing of its memory is kept, there is nothing that they must fit.
+      if (local.runtime === "runsc") expect(count()).toBe(saved);
+      await bench.engine.wake({ id, checkpoint: await bench.build([]), memoryMB: 512, cpuCount: 1 }, bench.signal);
+      const { stdout } = await bench.sh(id, "pgrep -fc '[t]mp/count'");
+      expect(stdout).toBe(local.runtime === "runsc" ? "1\n" : "0\n");
+      await bench.sh(id, "pkill -f '[t]mp/count'");
+    });
   });
 }
 
-function startServer(local: LocalUnderTest, id: string, from: number): ChildProcess {
+const COMMAND = { env: {}, cwd: null, user: "sandbox", timeoutMs: 0 } as const;
+
+function startServer(local: LocalUnderTest, id: string, from: number, env: object = {}): ChildProcess {
   const program = join(__dirname, "../../../node_modules/.bin/vite-node");
   const argv = [join(__dirname, "killed-transitions.ts"), local.home, local.runtime, id, String(from)];
-  return spawn(program, argv, { stdio: ["ignore", "pipe", "inherit"], detached: true });
+  return spawn(program, argv, {
+    stdio: ["ignore", "pipe", "inherit"],
+    detached: true,
+    env: { ...process.env, ...env },
+  });
+}
+
+/** Runs one that ends itself where it comes to this place. */
+async function killAt(local: LocalUnderTest, id: string, failpoint: Failpoint): Promise<void> {
+  const server = startServer(local, id, 0, { OPENCOMPUTER_FAILPOINT: failpoint });
+  server.stdout?.resume();
+  const [, signal] = await once(server, "exit", { signal: AbortSignal.timeout(60_000) });
+  expect(signal).toBe("SIGKILL");
 }
 
 /** What it said, in whole lines, until it was killed so long after it was ready. */

@@ -119,11 +119,26 @@ while True:
       expect((await bench.sh(id, "cat /tmp/file")).stdout).toBe("one\n");
     });
 
-    test("a restore that fails leaves the sandbox stopped, with nothing of it", async () => {
+    test("a restore to what is not there is refused, and the sandbox runs on as it was", async () => {
       const id = await sandbox();
+      await bench.sh(id, "echo kept > /tmp/kept; sleep 4742 >/dev/null 2>&1 &");
       const checkpoint = { layers: ["0".repeat(64)], env: {}, workdir: null };
+      const refusal = { code: "not_found" };
+      await expect(bench.engine.assertStartable(checkpoint)).rejects.toMatchObject(refusal);
       const restore = bench.engine.restore({ ...(await specOf(id)), checkpoint }, bench.signal);
-      await expect(restore).rejects.toMatchObject({ code: "not_found" });
+      await expect(restore).rejects.toMatchObject(refusal);
+      expect((await bench.sh(id, "cat /tmp/kept; pgrep -fc '[s]leep 4742'")).stdout).toBe("kept\n1\n");
+    });
+
+    test("a restore that fails on the way leaves the sandbox stopped, with nothing of it", async () => {
+      const id = await sandbox();
+      const spec = await specOf(id);
+      const start = { command: "exit 3", readyCommand: "false", readyTimeoutMs: 5_000 };
+      const checkpoint = { ...spec.checkpoint, start };
+      const booted: string[] = [];
+      const restore = bench.engine.restore({ ...spec, checkpoint }, bench.signal, () => booted.push(id));
+      await expect(restore).rejects.toMatchObject({ code: "build_failed" });
+      expect(booted).toEqual([id]);
       expect(await bench.engine.sandboxStatus(id)).toBe("stopped");
       expect(under.holdings().filter((line) => line.includes(id))).toEqual([]);
     });

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { OpenComputerError } from "../../../errors";
 import { failpoint } from "../../../failpoint";
 import { cgroupsPath, hierarchies } from "../cgroup";
-import type { ContainerDeps } from "../container";
+import { type ContainerDeps, isRunning } from "../container";
 
 const FREEZE_TIMEOUT_MS = 10_000;
 
@@ -45,12 +45,17 @@ export async function whileSaved<T>(
   );
 }
 
-/** Lets a container run on where somebody left it frozen; a killed process of a frozen one would not end. */
+/**
+ * Lets a container run on where somebody left it frozen; a killed process of a frozen one would not end. One that has
+ * ended is fine.
+ *
+ * @throws internal where it does not run on; the next thaw tries again
+ */
 export async function thaw({ runtime }: ContainerDeps, dir: string): Promise<void> {
   if ((await readFile(markFile(dir)).catch(() => null)) === null) return;
   const id = basename(dir);
-  if (runtime.kind === "runsc") await runtime.resume(id);
-  else await (await findFreezer(id))?.thaw();
+  if (runtime.kind !== "runsc") await (await findFreezer(id))?.thaw();
+  else if (await isRunning(dir)) await runtime.resume(id);
   await rm(markFile(dir), { force: true });
 }
 

@@ -1,14 +1,14 @@
 import { randomBytes } from "node:crypto";
-import { basename, join } from "node:path";
+import { basename } from "node:path";
 import { OpenComputerError } from "../../../errors";
 import { failpoint } from "../../../failpoint";
 import type { Hibernated } from "../../engine";
 import { endContainer, isRunning, readContainer } from "../container";
-import { diskUsage, syncFileSystem } from "../durable";
 import { thaw, whileSaved } from "./freezer";
 import { finishMove } from "./sandbox-checkpoint";
 import type { SandboxDeps } from "./sandbox-deps";
 import { readSandbox, type SandboxRecord, type Sleep, writeRunningSandbox, writeSandbox } from "./sandbox-record";
+import { settle, settled } from "./settled-sleep";
 
 /**
  * How a sandbox falls asleep: its memory is kept where the runtime can; then it is written down that it sleeps, and only
@@ -17,7 +17,7 @@ import { readSandbox, type SandboxRecord, type Sleep, writeRunningSandbox, write
  */
 export async function hibernate(deps: SandboxDeps, dir: string, signal: AbortSignal): Promise<Hibernated> {
   const record = await readSandbox(dir);
-  if (record?.sleep) return toHibernated(record.sleep);
+  if (record?.sleep) return toHibernated(await settled(deps, dir, { ...record, sleep: record.sleep }));
   if (!record || !(await isRunning(dir))) {
     throw new OpenComputerError("gone", `sandbox ${basename(dir)} is stopped: there is nothing to hibernate`);
   }
@@ -64,20 +64,6 @@ async function fallAsleep<T extends SandboxRecord>(dir: string, record: T): Prom
   return record;
 }
 
-/** Ends what is left of its container; whatever takes longer with more files happens here and not at a checkpoint. */
-async function settle(
-  deps: SandboxDeps,
-  dir: string,
-  record: SandboxRecord & { readonly sleep: Sleep },
-): Promise<Sleep> {
-  await endContainer(deps, dir);
-  await syncFileSystem(dir);
-  const sleep: Sleep = { ...record.sleep, settled: true, filesBytes: await diskUsage(join(dir, "fs")) };
-  await writeSandbox(dir, { ...record, sleep });
-  failpoint("sleep.settled");
-  return sleep;
-}
-
 function toHibernated({ kind, filesBytes, memoryBytes }: Sleep): Hibernated {
   return { kind, sizeBytes: filesBytes + memoryBytes };
 }
@@ -88,19 +74,23 @@ function toHibernated({ kind, filesBytes, memoryBytes }: Sleep): Hibernated {
  */
 export async function settleSleep(deps: SandboxDeps, dir: string, record: SandboxRecord): Promise<void> {
   if (!record.sleep) return;
-  await thaw(deps, dir);
-  if (record.sleep.waking && (await isRunning(dir)) && (await readContainer(dir))?.runtime === deps.runtime.kind) {
+  const { waking } = record.sleep;
+  if (waking && (await isRunning(dir)) && (await readContainer(dir))?.runtime === deps.runtime.kind) {
+    await thaw(deps, dir);
     return wakeUp(deps, dir, record);
   }
-  const { settled, waking } = record.sleep;
-  const sleep = waking ? asleepAgain(record.sleep) : record.sleep;
-  const rested = settled && !waking ? sleep : await settle(deps, dir, { ...record, sleep });
+  // Before anything lets it run on: its files are those of the moment at which its memory was kept.
+  await endContainer(deps, dir);
+  await thaw(deps, dir);
+  const rested = waking
+    ? await settle(deps, dir, { ...record, sleep: asleepAgain(record.sleep) })
+    : await settled(deps, dir, { ...record, sleep: record.sleep });
   if (record.moving !== undefined) await finishMove(deps, dir, { ...record, sleep: rested }, record.moving);
 }
 
-/** After an attempt to wake it that nobody saw the end of. */
-function asleepAgain({ memory: _, ...sleep }: Sleep): Sleep {
-  return { ...sleep, kind: "disk_only", memoryBytes: 0, waking: false };
+/** After an attempt to wake it of which nobody can say how far it came. */
+export function asleepAgain({ memory: _, ...sleep }: Sleep): Sleep {
+  return { ...sleep, kind: "disk_only", memoryBytes: 0, settled: false, waking: false };
 }
 
 /** Writes down that it runs again. Its memory image belongs to nobody then. */

@@ -11,6 +11,7 @@ import { makeUpper } from "../layer-store";
 import { whileFrozen, whileSaved } from "./freezer";
 import type { SandboxDeps } from "./sandbox-deps";
 import { readSandbox, type SandboxRecord, type Sleep, startOf, writeSandbox } from "./sandbox-record";
+import { settled } from "./settled-sleep";
 
 const COPY_TIMEOUT_MS = 3_600_000;
 
@@ -113,7 +114,8 @@ async function ofSleeping(
     const message = `sandbox ${basename(dir)} was hibernated without its memory; take a disk_only checkpoint`;
     throw new OpenComputerError("conflict", message);
   }
-  const moved = await moveToLayer(deps, dir, record);
+  const rested = { ...record, sleep: await settled(deps, dir, { ...record, sleep }) };
+  const moved = await moveToLayer(deps, dir, rested);
   if (kind === "disk_only" || sleep.memory === undefined) return toTaken(record, moved.layers, moved.sizeBytes);
   const memory = newKey();
   const held = await deps.memories.share(sleep.memory, memory);
