@@ -67,12 +67,18 @@ export function createAgentCommand(sink: CommandSink, stdin: Readable | undefine
     outputs.forEach(finish);
     done.resolve();
   };
+  // What is said twice would be kept twice.
+  let [isAnswered, hasExited] = [false, false];
   const handle = (event: CommandEvent): boolean => {
     switch (event.type) {
       case "started":
-        begin();
+        if (isAnswered) return false;
+        isAnswered = true;
+        if (!done.isResolved()) begin();
         return true;
       case "refused":
+        if (isAnswered) return false;
+        isAnswered = true;
         started.resolve(event.errno === 0 ? { kind: "no-directory" } : { kind: "failed", errno: event.errno });
         return true;
       case "stdout":
@@ -82,6 +88,8 @@ export function createAgentCommand(sink: CommandSink, stdin: Readable | undefine
       case "stdin-credit":
         return input?.addCredit(event.bytes) ?? false;
       case "exited":
+        if (hasExited) return false;
+        hasExited = true;
         input?.stop();
         exited.resolve({ code: event.code, signal: event.signal });
         return true;

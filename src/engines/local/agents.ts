@@ -35,9 +35,16 @@ export function createAgents(connect: (id: string) => Promise<AgentChannel>): Ag
     return connection;
   };
   const reconnect = (id: string) => {
-    const attempt = connect(id)
-      .then((channel) => take(id, channel))
-      .finally(() => connecting.delete(id));
+    const attempt: Promise<AgentConnection> = connect(id)
+      .then((channel) => {
+        const connection = take(id, channel);
+        // Dropped meanwhile.
+        if (connecting.get(id) !== attempt) connection.close();
+        return connection;
+      })
+      .finally(() => {
+        if (connecting.get(id) === attempt) connecting.delete(id);
+      });
     connecting.set(id, attempt);
     return attempt;
   };
@@ -51,10 +58,12 @@ export function createAgents(connect: (id: string) => Promise<AgentChannel>): Ag
     of,
     hold: async (id, work) => (await of(id)).hold(work),
     drop(id) {
+      connecting.delete(id);
       open.get(id)?.close();
       open.delete(id);
     },
     close() {
+      connecting.clear();
       for (const connection of open.values()) connection.close();
       open.clear();
     },

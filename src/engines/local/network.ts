@@ -1,4 +1,4 @@
-import { access, readFile } from "node:fs/promises";
+import { readFile, readlink } from "node:fs/promises";
 import { OpenComputerError } from "../../errors";
 import { failpoint } from "../../failpoint";
 import type { NetworkPolicy } from "../engine";
@@ -149,27 +149,34 @@ function createStock(deps: PoolDeps) {
   };
 }
 
-/** Who holds a network may have been ended, by hand or by a machine without memory. */
-async function isHeld({ netns }: ReadyNetwork): Promise<boolean> {
-  return access(netns).then(
-    () => true,
-    () => false,
-  );
+/**
+ * Who holds a network may have been ended, by hand or by a machine without memory, and its number may be another's by now:
+ * no container joins what the host's own processes are in.
+ */
+async function isHeld({ netns, userns }: ReadyNetwork): Promise<boolean> {
+  const idOf = (namespace: string) => readlink(namespace).catch(() => null);
+  const theirs = await Promise.all([netns, userns].map(idOf));
+  const ours = await Promise.all(["/proc/self/ns/net", "/proc/self/ns/user"].map(idOf));
+  return theirs.every((id, index) => id !== null && id !== ours[index]);
 }
 
 async function makeNetwork({ home, hand, exits }: PoolDeps): Promise<ReadyNetwork> {
   const { slot, claim } = await claimSlot(home);
   failpoint("network.claimed");
+  let release = () => {};
   try {
     const { host, inside } = slotAddresses(slot);
     const ids = [String(UID_SHIFT), String(UID_RANGE)];
     const made = await hand.ask("network", linkOf(slot), host, inside, String(await outgoingMtu()), ...ids);
+    // Also where none was made: the hand keeps a place for it.
+    release = () => hand.tell("release", String(made.number));
     if (made.result !== 0) throw cannotMake(made.text);
     failpoint("network.made");
     await exits.admit(linkOf(slot), STOCKED);
     const paths = { netns: `/proc/${made.text}/ns/net`, userns: `/proc/${made.text}/ns/user` };
-    return { slot, claim, ...paths, release: () => hand.tell("release", String(made.number)) };
+    return { slot, claim, ...paths, release };
   } catch (error) {
+    release();
     await endNetwork(hand, { slot, claim });
     throw error;
   }

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { createServer, type Server, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type AgentConnection, openAgentConnection } from "../../../src/engines/local/agent-connection";
 import { FRAME, frame, numbersFrame, RESET_BYTES } from "../../../src/engines/local/agent-frames";
@@ -86,4 +87,19 @@ test("work that fails while an agent is held lets it hear again", async () => {
   await failed;
   connection.start(LINE, undefined);
   await hearing([FRAME.sync, FRAME.start]);
+});
+
+test.each([
+  ["starts twice", [frame(FRAME.started, 1), frame(FRAME.started, 1)]],
+  ["is refused after its start", [frame(FRAME.started, 1), numbersFrame(FRAME.refused, 1, 0)]],
+  ["ends twice", [frame(FRAME.started, 1), numbersFrame(FRAME.exited, 1, 0, 0), numbersFrame(FRAME.exited, 1, 0, 0)]],
+])("a command that %s makes no sense: the connection ends, and nothing is held", async (_, frames) => {
+  const connection = open(false);
+  const input = new PassThrough();
+  const command = connection.start(LINE, input);
+  for (const one of frames) agent.write(one);
+  await once(ours, "close");
+  expect(connection.isOpen()).toBe(false);
+  await command.done;
+  expect(input.listenerCount("data")).toBe(0);
 });

@@ -105,3 +105,23 @@ test("a command that is forgotten is over for its caller; what still comes of it
   await pause(20);
   expect(connection.isOpen()).toBe(true);
 });
+
+test("a connection that is made while its container ends is closed and kept by nobody", async () => {
+  let connected = () => {};
+  const wait = new Promise<void>((resolve) => {
+    connected = resolve;
+  });
+  let attempts = 0;
+  const agents = createAgents(async () => {
+    attempts += 1;
+    if (attempts === 1) await wait;
+    return socketChannel((await pair())[0]);
+  });
+  const late = agents.of("sb");
+  agents.drop("sb");
+  connected();
+  expect((await late).isOpen()).toBe(false);
+  expect((await agents.of("sb")).isOpen()).toBe(true);
+  expect(attempts).toBe(2);
+  agents.close();
+});
