@@ -57,8 +57,8 @@ function judgePair(target: Extract<Target, { over: string }>, { figures }: Measu
   const [side, over] = [find(target.side), find(target.over)];
   if (!side || !over) return { what: target.side, measured: "not measured", target: words, verdict: "unknown" };
   if (target.kind === "ratio") {
-    const ratio = roundTo(side.p50 / over.p50, 3);
-    const measured = `${describeMs(side.p50)}, ${ratio} × ${describeMs(over.p50)}`;
+    const ratio = side.p50 / over.p50;
+    const measured = `${describeMs(side.p50)}, ${roundTo(ratio, 3)} × ${describeMs(over.p50)}`;
     return { what: target.side, measured, target: words, verdict: toVerdict(ratio <= target.atMost) };
   }
   const marginMs = side.p50 - over.p50;
