@@ -10,6 +10,8 @@
 int mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data);
 int umount2(const char *target, int flags);
 #define NO_FOLLOW 8
+/* Whatever an image holds as a device is none; a container's own devices are mounted beside it. */
+#define NO_DEVICES 4
 
 enum { VERB, TARGET, CWD, OPTIONS };
 
@@ -39,7 +41,7 @@ void mount_by_option(const struct request *request)
             fail(request->number, request->words[index]);
     if (syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, (void *)0, (void *)0, 0) < 0)
         fail(request->number, "cannot make the overlay");
-    long made = syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, 0);
+    long made = syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, MOUNT_ATTR_NODEV);
     if (made < 0)
         fail(request->number, "fsmount");
     if (syscall(SYS_move_mount, made, "", AT_FDCWD, request->words[TARGET], MOVE_MOUNT_F_EMPTY_PATH) < 0)
@@ -53,7 +55,7 @@ void mount_by_option(const struct request *request)
 void mount_by_page(const struct request *request)
 {
     enter_cwd(request);
-    if (mount("overlay", request->words[TARGET], "overlay", 0, request->words[OPTIONS]) < 0)
+    if (mount("overlay", request->words[TARGET], "overlay", NO_DEVICES, request->words[OPTIONS]) < 0)
         fail(request->number, "cannot mount the overlay");
     answer(request->number, 0, "");
 }

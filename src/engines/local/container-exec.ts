@@ -56,9 +56,13 @@ async function settled(exited: Promise<AgentExit | null>, dir: string): Promise<
 async function startError(start: AgentStart, dir: string, spec: ExecSpec): Promise<OpenComputerError> {
   if (start.kind === "no-directory") return noDirectory(spec);
   if (!(await isRunning(dir))) return gone(dir);
-  const reason =
-    start.kind === "failed" ? `no room for one more process (errno ${start.errno})` : "its agent has ended";
-  return new OpenComputerError("internal", `cannot start a command in ${basename(dir)}: ${reason}`);
+  const what = `cannot start a command in ${basename(dir)}`;
+  if (start.kind === "failed") {
+    return new OpenComputerError("internal", `${what}: no room for one more process (errno ${start.errno})`);
+  }
+  const advice = "try again; where that does not help, restore or delete the sandbox";
+  const why = "what runs its commands does not answer, as when something inside has stopped or broken it";
+  return new OpenComputerError("unavailable", `${what}: ${why}; ${advice}`);
 }
 
 function gone(dir: string): OpenComputerError {

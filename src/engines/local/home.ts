@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
-import { chmod, mkdir } from "node:fs/promises";
+import { chmod, chown, mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { OpenComputerError } from "../../errors";
+import { UID_SHIFT } from "./oci-spec";
 
 /** Where the engine keeps things. What must survive a reboot is below the home; what must not, below /run. */
 export interface LocalHome {
@@ -54,8 +55,12 @@ export function localHome(root: string): LocalHome {
 /** Makes every place of the home; what is there stays. */
 export async function makeHome(home: LocalHome): Promise<void> {
   await mkdir(home.merged, { recursive: true });
-  // Root-inside has to pass through these, whatever our umask is.
-  for (const dir of [RUN_ROOT, dirname(home.merged), home.merged]) await chmod(dir, 0o711);
+  // Root-inside has to pass through these, whatever our umask is; no other user of this machine may, because setuid
+  // programs of images lie behind them.
+  for (const dir of [RUN_ROOT, dirname(home.merged), home.merged]) {
+    await chown(dir, 0, UID_SHIFT);
+    await chmod(dir, 0o710);
+  }
   for (const dir of [home.layers, home.active, home.sandboxes, home.memory, home.runtimes]) {
     await mkdir(dir, { recursive: true, mode: 0o700 });
   }

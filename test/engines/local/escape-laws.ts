@@ -1,9 +1,10 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { findBinaries, searchDirs } from "../../../src/engines/local/binaries";
+import { UID_SHIFT } from "../../../src/engines/local/oci-spec";
 import { OpenComputerError } from "../../../src/errors";
 import { digestOf } from "../../../src/image/hash";
 import { cacheHome } from "../../../src/paths";
@@ -53,6 +54,18 @@ export function escapeLaws(local: LocalUnderTest): void {
       const other = await bench.sandbox(await bench.build(steps));
       expect(breaches(await bench.read(other, "/outcomes"), hasOwnKernel)).toEqual([]);
       await bench.engine.destroySandbox(other);
+    });
+
+    test("other users of the host do not come to what images hold, and devices of images are none", () => {
+      const merged = join(local.run, "merged");
+      for (const dir of [local.run, merged]) {
+        const { uid, gid, mode } = statSync(dir);
+        expect([dir, uid, gid, mode & 0o777]).toEqual([dir, 0, UID_SHIFT, 0o710]);
+      }
+      const mount = readFileSync("/proc/mounts", "utf8")
+        .split("\n")
+        .find((line) => line.includes(join(merged, id)));
+      expect(mount?.split(" ")[3]?.split(",")).toContain("nodev");
     });
 
     test("no working directory leads out: those of commands", async () => {
