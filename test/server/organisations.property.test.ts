@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { digestOf } from "../../src/image/hash";
 import { namedEndpoints, WIRE_CASES } from "../fixtures/wire-cases";
 import { bodyOf, createTestServer, image, listOf, type TestServer, until } from "./test-server";
 
@@ -121,7 +122,6 @@ describe("an organisation", () => {
 
   it("cannot use the bytes of another's files, nor know that they are there", async () => {
     const bytes = "only a has these";
-    const { digestOf } = await import("../../src/image/hash");
     const digest = digestOf(Buffer.from(bytes));
     expect((await server.request("PUT", `/api/blobs/${digest}`, { body: bytes })).status).toBe(204);
     const key = server.keys.b;

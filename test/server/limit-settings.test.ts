@@ -1,0 +1,24 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { readServerConfig } from "../../src/server/config";
+import { DEFAULT_LIMITS, LIMIT_VARIABLES } from "../../src/server/limits";
+
+describe("the limits", () => {
+  const read = (env: Record<string, string>) =>
+    readServerConfig({}, { env: { OPENCOMPUTER_HOME: "/tmp/oc-none", ...env }, uid: 0, homeDir: "/" });
+
+  it("are settings, each with a default", () => {
+    expect(read({})).toMatchObject(DEFAULT_LIMITS);
+    for (const [name, variable] of Object.entries(LIMIT_VARIABLES)) {
+      expect(read({ [variable]: "7" })).toMatchObject({ ...DEFAULT_LIMITS, [name]: 7 });
+      expect(() => read({ [variable]: "0" })).toThrow(variable);
+      expect(() => read({ [variable]: "many" })).toThrow(variable);
+    }
+  });
+
+  it("are all in the guide", () => {
+    const guide = readFileSync(join(__dirname, "..", "..", "docs", "limits.md"), "utf8");
+    expect(Object.values(LIMIT_VARIABLES).filter((variable) => !guide.includes(`\`${variable}\``))).toEqual([]);
+  });
+});
