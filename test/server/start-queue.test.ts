@@ -66,3 +66,11 @@ it("organisations take turns, and who leaves does not start", async () => {
   expect(order.indexOf(theirs)).toBeLessThan(order.indexOf(second));
   await Promise.all(starting);
 });
+
+it("who waits for a service to be ready keeps nobody from starting", async () => {
+  server.engine.bootsAtOnce = true;
+  const starting = Array.from({ length: STARTS_AT_ONCE + 3 }, () => create());
+  await until("all", () => server.engine.sandboxes.size === STARTS_AT_ONCE + 3);
+  server.engine.release("gate");
+  expect(new Set((await Promise.all(starting)).map(({ status }) => status))).toEqual(new Set([201]));
+});
