@@ -102,8 +102,7 @@ static _Noreturn void run(const struct launch *launch, const int *ends, int stat
  * them; gVisor lets nobody change that later.
  */
 static int make_pipes(const struct launch *launch, int *fds) {
-    if (setegid(launch->gid) < 0 || seteuid(launch->uid) < 0) return errno;
-    int problem = 0;
+    int problem = setegid(launch->gid) < 0 || seteuid(launch->uid) < 0 ? errno : 0;
     for (int i = launch->has_input ? 0 : 1; i < 3 && problem == 0; i++) {
         if (pipe2(fds + 2 * i, O_CLOEXEC) < 0) problem = errno;
     }

@@ -83,8 +83,10 @@ static void serve(const struct request *request)
 {
     int life[2] = {-1, -1};
     int is_network = strcmp(request->words[0], "network") == 0;
-    if (is_network && (held_count == MAX_HELD || pipe2(life, O_CLOEXEC) < 0))
-        is_network = 0;
+    if (is_network && (held_count == MAX_HELD || pipe2(life, O_CLOEXEC) < 0)) {
+        say(request->number, -1, "no room for one more network");
+        return;
+    }
     pid_t child = fork();
     if (child == 0) {
         close(life[1]);

@@ -41,6 +41,14 @@ static DIR *entries_of(int dir)
     return entries;
 }
 
+/* NULL at the end; a directory that cannot be read to its end is no shorter one. */
+static int next_entry(DIR *entries, struct dirent **entry)
+{
+    errno = 0;
+    *entry = readdir(entries);
+    return *entry == NULL && errno != 0 ? -1 : 0;
+}
+
 /* Removes a name with all below it; one that is not there is fine. */
 static int remove_all(int parent, const char *name)
 {
@@ -51,10 +59,12 @@ static int remove_all(int parent, const char *name)
     if (entries == NULL)
         return -1;
     int result = 0;
-    for (struct dirent *entry; result == 0 && (entry = readdir(entries)) != NULL;)
+    for (struct dirent *entry; result == 0 && (result = next_entry(entries, &entry)) == 0 && entry != NULL;)
         if (!is_special(entry->d_name))
             result = remove_all(dirfd(entries), entry->d_name);
+    int problem = errno;
     closedir(entries);
+    errno = problem;
     return result < 0 ? result : unlinkat(parent, name, AT_REMOVEDIR);
 }
 
@@ -157,7 +167,7 @@ static int merge_dir(int from, int into, bool is_hidden)
     if (entries == NULL)
         return -1;
     int result = 0;
-    for (struct dirent *entry; result == 0 && (entry = readdir(entries)) != NULL;)
+    for (struct dirent *entry; result == 0 && (result = next_entry(entries, &entry)) == 0 && entry != NULL;)
         if (!is_special(entry->d_name))
             result = merge_entry(from, into, entry->d_name, is_hidden);
     int problem = errno;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -64,6 +65,27 @@ static pid_t start(const struct request *request, volatile int *problem)
     _exit(127);
 }
 
+/* Whether one of these signals comes in so many seconds; others only cut the wait in pieces. */
+static bool ends_within(time_t seconds, const sigset_t *signals)
+{
+    struct timespec now, end;
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    end.tv_sec += seconds;
+    do {
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        struct timespec left = {.tv_sec = end.tv_sec - now.tv_sec, .tv_nsec = end.tv_nsec - now.tv_nsec};
+        if (left.tv_nsec < 0) {
+            left.tv_nsec += 1000000000;
+            left.tv_sec -= 1;
+        }
+        if (left.tv_sec < 0)
+            return false;
+        if (sigtimedwait(signals, NULL, &left) >= 0)
+            return true;
+    } while (errno == EINTR);
+    return false;
+}
+
 void run_program(const struct request *request)
 {
     if (request->count <= PROGRAM)
@@ -76,9 +98,8 @@ void run_program(const struct request *request)
     pid_t pid = start(request, &problem);
     if (pid < 0)
         answer(request->number, -1, strerror(errno));
-    struct timespec limit = {.tv_sec = atol(request->words[LIMIT])};
     /* A kill of last resort. */
-    if (sigtimedwait(&ended, NULL, &limit) < 0)
+    if (!ends_within(atol(request->words[LIMIT]), &ended))
         kill(pid, SIGKILL);
     int status = 0;
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
