@@ -55,7 +55,9 @@ it("organisations take turns, and who leaves does not start", async () => {
   const own = Array.from({ length: 3 }, () => create());
   await new Promise((resolve) => setTimeout(resolve, 20));
   const other = create({ key: server.keys.b });
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  // Its image is built before it waits.
+  await until("waiting", () => server.engine.buildsRun >= 2);
+  await new Promise((resolve) => setTimeout(resolve, 200));
   leaving.abort();
   expect((await left).status).toBeGreaterThanOrEqual(400);
   server.engine.release("gate");
