@@ -148,6 +148,10 @@ export function networkLaws(under: EngineUnderTest): void {
         const id = await bench.sandbox(undefined, { network });
         const outcome = await probe(bench, id, [at(first), at(metadata), host]);
         await bench.engine.destroySandbox(id);
+        await bench.engine.stop();
+        // As it was, also where something is wrong.
+        bench = new Bench(under);
+        await bench.start();
         return outcome.filter((one) => one.reached).map(({ place }) => place);
       };
       const blocks = ["10.0.0.0/8", "169.254.0.0/16"];
@@ -155,7 +159,6 @@ export function networkLaws(under: EngineUnderTest): void {
       expect(await reached(blocks, { allow: [first, "private.test"] })).toEqual([at(first)]);
       expect(await reached([metadata, "10.213.0.1"], "egress")).toEqual([at(metadata), host]);
       expect(await reached([`${metadata}/32`, "0.0.0.0/0"], { allow: [metadata] })).toEqual([at(metadata)]);
-      expect(await reached([], "egress")).toEqual([]);
     });
 
     test("an address that a name stands for is out of reach until somebody asks for the name", async () => {
