@@ -20,6 +20,8 @@ export interface Experiment {
   readonly promise: string;
   /** How it is attacked and what would show that it does not hold, in one or two sentences. */
   readonly method: string;
+  /** Its part of a long run's time, beside the others. */
+  readonly share: number;
   /**
    * Attacks, and tells what came of it. Everything that is random comes from the run's seed, everything that is started
    * is deferred to the run, and every loop is bounded: by a count for `short`, by a count or {@link TortureRun.deadline}

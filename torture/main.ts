@@ -31,7 +31,8 @@ A long run writes torture/results/NAME.json and the table in docs/reliability.md
 interface Wishes {
   readonly size: "short" | "long";
   readonly seed: number;
-  readonly secondsEach: number;
+  /** For all experiments together. */
+  readonly seconds: number;
 }
 
 /** `npm run torture`, after everything was got and compiled. */
@@ -48,7 +49,7 @@ async function main(): Promise<number> {
   return await attack(chosen, {
     size: values.short ? "short" : "long",
     seed: readNumber("--seed", values.seed, 2 ** 31 - 1) ?? randomInt(2 ** 31),
-    secondsEach: ((readNumber("--minutes", values.minutes, 600) ?? TOTAL_SECONDS / 60) * 60) / chosen.length,
+    seconds: (readNumber("--minutes", values.minutes, 600) ?? TOTAL_SECONDS / 60) * 60,
   });
 }
 
@@ -79,11 +80,13 @@ async function attack(experiments: readonly Experiment[], wishes: Wishes): Promi
     process.on(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
   }
   say(`seed ${wishes.seed}`);
+  const shares = experiments.reduce((sum, { share }) => sum + share, 0);
   let red = 0;
   for (const experiment of experiments) {
     if (stop.signal.aborted) return 130;
     say(`\n== ${experiment.name}: ${experiment.promise}`);
-    if (!(await runOne(experiment, wishes, stop.signal))) red += 1;
+    const seconds = (wishes.seconds * experiment.share) / shares;
+    if (!(await runOne(experiment, { ...wishes, seconds }, stop.signal))) red += 1;
   }
   if (wishes.size === "long") await writePage();
   say(`\n${experiments.length - red} passed, ${red} failed`);
@@ -91,10 +94,10 @@ async function attack(experiments: readonly Experiment[], wishes: Wishes): Promi
 }
 
 async function runOne(experiment: Experiment, wishes: Wishes, signal: AbortSignal): Promise<boolean> {
-  const { size, seed, secondsEach } = wishes;
+  const { size, seed } = wishes;
   const onProgress = (line: string) => process.stderr.write(`  … ${line}\n`);
   const startedAt = Date.now();
-  const run = await TortureRun.start({ size, seed, seconds: secondsEach, signal, onProgress });
+  const run = await TortureRun.start({ ...wishes, signal, onProgress });
   let findings: Findings;
   try {
     findings = await experiment.run(run);

@@ -15,7 +15,8 @@ export function withExperiments(
   results: readonly TortureResult[],
 ): string {
   const [begin, end] = [page.indexOf(BEGIN), page.indexOf(END)];
-  if (begin < 0 || end < begin) throw new Error(`docs/reliability.md needs the lines ${BEGIN} and ${END}, in this order`);
+  if (begin < 0 || end < begin)
+    throw new Error(`docs/reliability.md needs the lines ${BEGIN} and ${END}, in this order`);
   return `${page.slice(0, begin)}${BEGIN}\n\n${toTable(experiments, results)}\n${page.slice(end)}`;
 }
 

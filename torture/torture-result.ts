@@ -29,7 +29,14 @@ export interface TortureFacts {
 
 export function toTortureResult({ name }: Experiment, findings: Findings, facts: TortureFacts): TortureResult {
   const { counts, lost, leaked, broken } = findings;
-  return { experiment: name, ...facts, counts: { ...counts }, lost: [...lost], leaked: [...leaked], broken: [...broken] };
+  return {
+    experiment: name,
+    ...facts,
+    counts: { ...counts },
+    lost: [...lost],
+    leaked: [...leaked],
+    broken: [...broken],
+  };
 }
 
 /** Whole or not at all: docs/reliability.md is made from these. */

@@ -13,6 +13,7 @@ const experiment = (name: string): Experiment => ({
   name,
   promise: "It stands.",
   method: "Pushed | pulled.",
+  share: 1,
   run: async () => ({ counts: {}, lost: [], leaked: [], broken: [] }),
 });
 

@@ -26,6 +26,7 @@ export const abuse: Experiment = {
     "Whatever is sent to the server is answered with what is wrong about it; nobody makes it fail, hang, forget its limits or stop answering others.",
   method:
     "Requests with random changes to every endpoint and requests that are no HTTP, beside connections that send or read as slowly as they can, builds and commands that print without end, and more of everything than is allowed. Looked at: every answer, how long others wait, memory, open files, stored logs.",
+  share: 4,
   async run(run) {
     const site = await AbuseSite.open(run);
     const atRest = { memoryMB: site.memoryMB, openFiles: site.openFiles };

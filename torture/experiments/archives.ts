@@ -21,6 +21,7 @@ export const archives: Experiment = {
     "An archive or an image that somebody else has made becomes a base or is refused in words; nothing outside of it changes.",
   method:
     "Bases are made of archives, and of images in layers, with entries that climb, links and hard links to the host, entries that go through them, whiteouts, devices, set-user-id, other names in extended headers, cut off anywhere or with bytes that flipped; a canary beside them, root's directories and what is left behind tell of it.",
+  share: 1,
   async run(run) {
     const canary = new Canary(join(run.dir, "canary"));
     const attack = new ArchiveAttack(run, canary);

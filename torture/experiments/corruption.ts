@@ -13,6 +13,7 @@ export const corruption: Experiment = {
     "What a disk damages is found at its first use or when all is read (each week, and by `gc --verify`), and not served from then on: images are built again by themselves, everything else is refused and says what is damaged.",
   method:
     "Layers, checkpoints, uploaded files, the base and the database are damaged: bits flipped, files truncated, removed and added, modes changed, folders and records removed. Then sandboxes are made from what stood on them, and everything in these is compared.",
+  share: 2,
   async run(run) {
     const site = await CorruptionSite.open(run);
     try {

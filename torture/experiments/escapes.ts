@@ -16,6 +16,7 @@ export const escapes: Experiment = {
     "What runs in a sandbox or in a build step, as root, reaches neither the host's kernel, nor its files, nor its programs, and keeps nobody else from working.",
   method:
     "Root asks the kernel for mounts, namespaces, devices, clocks, modules, other sockets and files of the kernel; commands run in directories that lead through /proc; images replace what the runtime uses at the next start; every program in sight is written to while commands run and the server comes again; what runs the commands is stopped, killed and fed garbage. A canary on the host, the programs' digests, a neighbour and the server's health tell of it.",
+  share: 3,
   async run(run) {
     // The engine's own laws attack on both in `npm test`.
     const runtimes = run.size === "long" ? RUNTIMES : (["runc"] as const);

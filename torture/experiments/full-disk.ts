@@ -10,6 +10,7 @@ export const fullDisk: Experiment = {
     "On a disk that is full, the server lives and says so; what is there can be read, run and deleted, that makes room, and nothing is lost or half there.",
   method:
     "The home lies on a small disk of its own, which is filled to the last bytes or inodes, before people build, upload, create, write, checkpoint and hibernate, or while they do. What they are told is looked at; then things are deleted and collected, and when there is room again everything that was kept is compared, and built upon.",
+  share: 2,
   async run(run) {
     const site = await FullDiskSite.open(run);
     for (let round = 0; round < ROUNDS[run.size] && (run.size === "short" || Date.now() < run.deadline); round += 1) {

@@ -16,6 +16,7 @@ export const hogs: Experiment = {
     "A sandbox that takes all it can get takes it from nobody else: the server answers, its neighbours' commands take at most twice as long (p99), and deleting it leaves nothing.",
   method:
     "As root inside and as anybody: fork bombs, zombies, orphans, signals to everybody, memory, shared memory, page cache, disk, inodes, open files, watches, terminals, output, processors, many commands at once; a neighbour is asked beside each and alone, in turn. Long only: 1 GiB of output, and the ratio, which means nothing on a machine that is busy otherwise.",
+  share: 4,
   run: (run) => (run.size === "short" ? attackOnce(run) : attackLong(run)),
 };
 

@@ -19,6 +19,7 @@ export const kills: Experiment = {
     "What was acknowledged is there byte for byte after the server was killed, whenever that was: snapshots, checkpoints, the files of sandboxes, and that something was deleted; nothing is left half done or belongs to nobody.",
   method:
     "Four users build, promote, checkpoint, fork, write, hibernate, restore, delete and collect at once, and a ledger keeps what was answered. The server is killed at random moments and at every named failpoint, sometimes with all that a restart of the machine loses; after every third kill everything in the ledger is read and compared, and what is on the machine and in the home is counted against the rows.",
+  share: 12,
   run: (run) => (run.size === "short" ? short(run) : long(run)),
 };
 

@@ -21,6 +21,7 @@ export const links: Experiment = {
     "Files of a sandbox are read, written, listed, made and removed inside of it, whatever its programs swap meanwhile.",
   method:
     "Root inside swaps a directory and a file with links to the host's files, by every way through /proc and up, as fast as it can, while all file calls go through them; a canary on the host, what was told and how long it took tell of it.",
+  share: 2,
   async run(run) {
     const counts = { swaps: 0, "file calls": 0, "file calls that were done": 0, runtimes: 0 };
     const [leaked, broken]: [string[], string[]] = [[], []];

@@ -20,6 +20,7 @@ export const power: Experiment = {
   promise: "What was acknowledged survives a power cut, byte for byte, and nothing else is half there.",
   method:
     "The home lies on a disk of its own that loses power (`EXT4_IOC_SHUTDOWN`: nothing more reaches it, the journal neither) at random and right after acknowledgements, while people build, delete, checkpoint and hibernate. The processes die, the disk is mounted again, and everything that was acknowledged is opened and compared.",
+  share: 5,
   async run(run) {
     const runtimes = run.size === "short" ? (["runc"] as const) : (["runc", "runsc"] as const);
     const findings: Mutable = { counts: {}, lost: [], leaked: [], broken: [] };

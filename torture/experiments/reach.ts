@@ -21,6 +21,7 @@ export const reach: Experiment = {
     "Code in a sandbox or a build step reaches the world outside and what its network policy names, and neither the host, its loopback, metadata services, private networks nor other sandboxes.",
   method:
     "Root inside connects to every address of the host, to hosts that the experiment puts at private and metadata addresses, to another sandbox and to random closed addresses, by address and by names that stand for them or begin to; takes raw sockets, addresses and routes; and frames with false senders, in pieces, tagged or wrapped are sent from the sandbox's own network namespace. Whatever arrives, and whatever is not refused at once, is a hole.",
+  share: 2,
   run: async (run) => {
     const tally = new Tally();
     const outside = await startOutside();
