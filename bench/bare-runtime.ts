@@ -51,12 +51,12 @@ export class BareRuntime {
   /** `runsc checkpoint`; the container runs on. */
   async checkpoint(id: string, imageDir: string): Promise<void> {
     await mkdir(imageDir, { recursive: true });
-    await this.call(["checkpoint", "--leave-running", "--image-path", imageDir, id]);
+    await this.call(["checkpoint", "--leave-running", "--exclude-committed-zero-pages", "--image-path", imageDir, id]);
   }
 
   /** `runsc restore --detach` as a container of another id; `args` are those that the checkpointed one was started with. */
   async restore(id: string, imageDir: string, args: readonly string[]): Promise<void> {
-    await this.leave(["restore", "--image-path", imageDir], id, args);
+    await this.leave(["restore", "--background", "--image-path", imageDir], id, args);
   }
 
   /** Ends a container that stays; one that is gone is fine. */
