@@ -4,7 +4,7 @@ import { invalidInput } from "../errors";
 import { toProblems } from "../image/manifest";
 import { inWords } from "../image/problem-words";
 import { cacheHome, type PathInputs, serverHome } from "../paths";
-import { LIMIT_VARIABLES, type Limits, limitFields } from "./limits";
+import { forEachLimit, type Limits } from "./limits";
 import { LOG_LEVELS, type LogLevel } from "./log";
 
 /** How a server is set up; {@link readServerConfig} fills in what is not said. */
@@ -81,7 +81,7 @@ const serverConfigSchema = z.strictObject({
   stepTimeoutSeconds: z.coerce.number().int().min(1).max(86_400).default(1800),
   diskMB: z.coerce.number().int().min(64).max(1_073_741_824).optional(),
   logLevel: z.enum(LOG_LEVELS).default("info"),
-  ...limitFields,
+  ...forEachLimit(({ standard, most }) => z.coerce.number().int().min(1).max(most).default(standard)),
 }) satisfies z.ZodType<ServerConfig>;
 
 /**
@@ -118,7 +118,7 @@ const VARIABLES: Readonly<Record<string, string>> = {
   stepTimeoutSeconds: "OPENCOMPUTER_STEP_TIMEOUT",
   diskMB: "OPENCOMPUTER_DISK_MB",
   logLevel: "OPENCOMPUTER_LOG_LEVEL",
-  ...LIMIT_VARIABLES,
+  ...forEachLimit(({ variable }) => variable),
 };
 
 function fromEnvironment(inputs: PathInputs): Record<string, unknown> {
@@ -134,7 +134,7 @@ function fromEnvironment(inputs: PathInputs): Record<string, unknown> {
     stepTimeoutSeconds: env["OPENCOMPUTER_STEP_TIMEOUT"],
     diskMB: env["OPENCOMPUTER_DISK_MB"],
     logLevel: env["OPENCOMPUTER_LOG_LEVEL"],
-    ...Object.fromEntries(Object.entries(LIMIT_VARIABLES).map(([name, variable]) => [name, env[variable]])),
+    ...forEachLimit(({ variable }) => env[variable]),
   };
   // A variable that is set to nothing is not set.
   const present = Object.entries(found).filter(([, value]) => value !== undefined && String(value) !== "");

@@ -1,5 +1,3 @@
-import { z } from "zod";
-
 /** How much one organisation may have or do at a time, and how much the server takes on. Each is a setting. */
 export interface Limits {
   /** Sandboxes that run or sleep. Default 1,000. */
@@ -28,40 +26,38 @@ export interface Limits {
   readonly maxConnections: number;
 }
 
-const count = z.coerce.number().int().min(1).max(1_000_000);
+/** A limit as a setting: a whole number from 1. */
+export interface LimitSetting {
+  /** The variable that it is set by. */
+  readonly variable: string;
+  /** Where nothing is said. */
+  readonly standard: number;
+  readonly most: number;
+}
 
-/** The limits as settings, with their defaults. */
-export const limitFields = {
-  maxSandboxes: count.default(1_000),
-  maxWarm: count.default(200),
-  maxBuilds: count.default(200),
-  maxSnapshots: count.default(10_000),
-  maxCheckpoints: count.default(10_000),
-  maxStoredGB: count.default(200),
-  maxRequests: count.default(1_000),
-  maxStreams: count.default(250),
-  maxCommands: count.default(1_000),
-  maxOutputMB: count.default(512),
+/** The limits as settings. */
+export const LIMITS: Readonly<Record<keyof Limits, LimitSetting>> = {
+  maxSandboxes: { variable: "OPENCOMPUTER_MAX_SANDBOXES", standard: 1_000, most: 1_000_000 },
+  maxWarm: { variable: "OPENCOMPUTER_MAX_WARM", standard: 200, most: 1_000_000 },
+  maxBuilds: { variable: "OPENCOMPUTER_MAX_BUILDS", standard: 200, most: 1_000_000 },
+  maxSnapshots: { variable: "OPENCOMPUTER_MAX_SNAPSHOTS", standard: 10_000, most: 1_000_000 },
+  maxCheckpoints: { variable: "OPENCOMPUTER_MAX_CHECKPOINTS", standard: 10_000, most: 1_000_000 },
+  maxStoredGB: { variable: "OPENCOMPUTER_MAX_STORED_GB", standard: 200, most: 1_000_000 },
+  maxRequests: { variable: "OPENCOMPUTER_MAX_REQUESTS", standard: 1_000, most: 1_000_000 },
+  maxStreams: { variable: "OPENCOMPUTER_MAX_STREAMS", standard: 250, most: 1_000_000 },
+  maxCommands: { variable: "OPENCOMPUTER_MAX_COMMANDS", standard: 1_000, most: 1_000_000 },
+  maxOutputMB: { variable: "OPENCOMPUTER_MAX_OUTPUT_MB", standard: 512, most: 1_000_000 },
   // Node holds no longer text.
-  maxBodyMB: count.max(500).default(64),
-  maxConnections: count.default(2_048),
-} satisfies { readonly [name in keyof Limits]: z.ZodType<number> };
-
-/** The variables that they are set by. */
-export const LIMIT_VARIABLES: Readonly<Record<keyof Limits, string>> = {
-  maxSandboxes: "OPENCOMPUTER_MAX_SANDBOXES",
-  maxWarm: "OPENCOMPUTER_MAX_WARM",
-  maxBuilds: "OPENCOMPUTER_MAX_BUILDS",
-  maxSnapshots: "OPENCOMPUTER_MAX_SNAPSHOTS",
-  maxCheckpoints: "OPENCOMPUTER_MAX_CHECKPOINTS",
-  maxStoredGB: "OPENCOMPUTER_MAX_STORED_GB",
-  maxRequests: "OPENCOMPUTER_MAX_REQUESTS",
-  maxStreams: "OPENCOMPUTER_MAX_STREAMS",
-  maxCommands: "OPENCOMPUTER_MAX_COMMANDS",
-  maxOutputMB: "OPENCOMPUTER_MAX_OUTPUT_MB",
-  maxBodyMB: "OPENCOMPUTER_MAX_BODY_MB",
-  maxConnections: "OPENCOMPUTER_MAX_CONNECTIONS",
+  maxBodyMB: { variable: "OPENCOMPUTER_MAX_BODY_MB", standard: 64, most: 500 },
+  maxConnections: { variable: "OPENCOMPUTER_MAX_CONNECTIONS", standard: 2_048, most: 1_000_000 },
 };
 
+const LIMIT_NAMES = Object.keys(LIMITS) as readonly (keyof Limits)[];
+
+/** Something for each limit, by its name. */
+export function forEachLimit<T>(toValue: (setting: LimitSetting) => T): Readonly<Record<keyof Limits, T>> {
+  return Object.fromEntries(LIMIT_NAMES.map((name) => [name, toValue(LIMITS[name])])) as Record<keyof Limits, T>;
+}
+
 /** What is allowed where nothing is said. */
-export const DEFAULT_LIMITS: Limits = z.object(limitFields).parse({});
+export const DEFAULT_LIMITS: Limits = forEachLimit(({ standard }) => standard);

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { readServerConfig } from "../../src/server/config";
-import { DEFAULT_LIMITS, LIMIT_VARIABLES } from "../../src/server/limits";
+import { DEFAULT_LIMITS, LIMITS } from "../../src/server/limits";
 
 describe("the limits", () => {
   const read = (env: Record<string, string>) =>
@@ -10,7 +10,7 @@ describe("the limits", () => {
 
   it("are settings, each with a default", () => {
     expect(read({})).toMatchObject(DEFAULT_LIMITS);
-    for (const [name, variable] of Object.entries(LIMIT_VARIABLES)) {
+    for (const [name, { variable }] of Object.entries(LIMITS)) {
       expect(read({ [variable]: "7" })).toMatchObject({ ...DEFAULT_LIMITS, [name]: 7 });
       expect(() => read({ [variable]: "0" })).toThrow(variable);
       expect(() => read({ [variable]: "many" })).toThrow(variable);
@@ -19,6 +19,6 @@ describe("the limits", () => {
 
   it("are all in the guide", () => {
     const guide = readFileSync(join(__dirname, "..", "..", "docs", "limits.md"), "utf8");
-    expect(Object.values(LIMIT_VARIABLES).filter((variable) => !guide.includes(`\`${variable}\``))).toEqual([]);
+    expect(Object.values(LIMITS).filter(({ variable }) => !guide.includes(`\`${variable}\``))).toEqual([]);
   });
 });

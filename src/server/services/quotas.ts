@@ -1,5 +1,5 @@
 import { OpenComputerError } from "../../errors";
-import { LIMIT_VARIABLES, type Limits } from "../limits";
+import { LIMITS, type Limits } from "../limits";
 import type { OrgStore } from "../store/store";
 
 const MIB = 1024 ** 2;
@@ -114,7 +114,7 @@ export class Quotas {
 }
 
 function quotaExceeded({ limit, what, advice, value, most }: Words & Amounts, retryable: boolean): OpenComputerError {
-  const setting = LIMIT_VARIABLES[limit];
+  const setting = LIMITS[limit].variable;
   const message = `this organisation would have ${value} ${what}; at most ${most} are allowed (${setting}): ${advice}`;
   return new OpenComputerError("quota_exceeded", message, {
     details: { quota: setting, value, limit: most },
