@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { readdir, rename, rm } from "node:fs/promises";
+import { readdir, rename } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { OpenComputerError } from "../../errors";
 import { failpoint } from "../../failpoint";
@@ -11,27 +11,23 @@ import type {
   Execution,
   Hibernated,
   SandboxSpec,
-  StartCommand,
   TakenCheckpoint,
 } from "../engine";
 import { thaw } from "./checkpoints/freezer";
-import { asleepAgain, hibernate, settleSleep, wakeUp } from "./checkpoints/hibernation";
-import { memoryFor } from "./checkpoints/memory-choice";
+import { hibernate, settleSleep } from "./checkpoints/hibernation";
 import { takeCheckpoint } from "./checkpoints/sandbox-checkpoint";
 import type { SandboxDeps } from "./checkpoints/sandbox-deps";
-import { readSandbox, startOf, writeRunningSandbox, writeSandbox } from "./checkpoints/sandbox-record";
-import { startService } from "./checkpoints/service-start";
+import { readSandbox } from "./checkpoints/sandbox-record";
 import { Transitions } from "./checkpoints/transitions";
-import { endContainer, isRunning, readContainer, startContainer } from "./container";
+import { endContainer, isRunning, readContainer } from "./container";
 import { execInContainer } from "./container-exec";
 import { diskUsersAmong } from "./disk-sandboxes";
 import type { DiskUser } from "./disk-watch";
 import { assertPlainId } from "./home";
-import { makeUpper } from "./layer-store";
-import { machineId } from "./machine-id";
 import { createRemovals } from "./removals";
-
-const SANDBOX_PIDS = 512;
+import { createSandbox } from "./sandbox-start";
+import { wakeSandbox } from "./sandbox-wake";
+import { whileStartable } from "./startable";
 
 /**
  * The life of sandboxes. Each is a directory below the home that holds all it wrote; the container over it can be found
@@ -149,136 +145,6 @@ export function createSandboxes(deps: SandboxDeps): Sandboxes {
 async function assertFree(dir: string, id: string): Promise<void> {
   if ((await readdir(dir).catch(() => null)) === null) return;
   throw new OpenComputerError("conflict", `there is a sandbox ${id} already; choose another id`);
-}
-
-/** Does something while what a checkpoint names is here and stays; `memory` is the key of the image to go on from. */
-async function whileStartable<T>(
-  deps: SandboxDeps,
-  checkpoint: Checkpoint,
-  work: (memory: string | undefined) => Promise<T>,
-): Promise<T> {
-  await deps.disk.assertRoom();
-  const unpin = deps.layers.pin(checkpoint.layers);
-  try {
-    await assertLayers(deps, checkpoint.layers);
-    return await work(await memoryFor(deps, checkpoint));
-  } finally {
-    unpin();
-  }
-}
-
-interface Beginning {
-  /** Key of the image that it goes on from; undefined where it boots. */
-  readonly memory: string | undefined;
-  readonly onBoot?: () => void;
-  readonly onBooted: (() => void) | undefined;
-}
-
-async function createSandbox(
-  deps: SandboxDeps,
-  dir: string,
-  spec: SandboxSpec,
-  beginning: Beginning,
-  signal: AbortSignal,
-): Promise<void> {
-  const { checkpoint, diskMB } = spec;
-  const { env, workdir, start, layers } = checkpoint;
-  await makeUpper(dir);
-  await writeRunningSandbox(dir, {
-    ...{ layers: [...layers], env, workdir, ...(start ? { start } : {}) },
-    ...(diskMB === undefined ? {} : { diskMB }),
-  });
-  failpoint("sandbox.made");
-  await startSandbox(deps, dir, spec, beginning, signal);
-}
-
-/** Where it boots, its service is started and waited for. */
-async function startSandbox(
-  deps: SandboxDeps,
-  dir: string,
-  { id, memoryMB, cpuCount, network = "egress", checkpoint }: SandboxSpec,
-  { memory, onBoot, onBooted }: Beginning,
-  signal: AbortSignal,
-): Promise<void> {
-  const { layers, env, workdir, start } = checkpoint;
-  const limits = { memoryBytes: memoryMB * 1024 * 1024, cpuCount, pids: SANDBOX_PIDS };
-  const image = memory === undefined ? {} : { memory: deps.memories.dirOf(memory) };
-  const made = { dir, layers, hostname: id, limits, network, machineId: machineId(id), ...image };
-  const request = { ...made, ...(onBoot ? { onBoot } : {}) };
-  await startContainer(deps, request, signal);
-  onBooted?.();
-  if (start && memory === undefined) await startUp(deps, dir, { env, workdir, start }, signal);
-}
-
-async function startUp(
-  deps: SandboxDeps,
-  dir: string,
-  service: Pick<Checkpoint, "env" | "workdir"> & { readonly start: StartCommand },
-  signal: AbortSignal,
-): Promise<void> {
-  const exec = (spec: ExecSpec) => execInContainer(deps, dir, spec);
-  const failure = await startService(exec, service, signal).catch((error) => {
-    throw signal.aborted ? new OpenComputerError("aborted", "stopped while the start command was starting") : error;
-  });
-  if (!failure) return;
-  const { what, exitCode, lastLines } = failure;
-  const message = [what, ...lastLines.map((line) => `  ${line}`)].join("\n");
-  throw new OpenComputerError("build_failed", message, {
-    details: { stepType: "start_command", exitCode, lastLines },
-  });
-}
-
-async function wakeSandbox(
-  deps: SandboxDeps,
-  dir: string,
-  spec: SandboxSpec,
-  onBooted: (() => void) | undefined,
-  signal: AbortSignal,
-): Promise<void> {
-  const record = await readSandbox(dir);
-  if (!record?.sleep) {
-    if (await isRunning(dir)) return;
-    throw new OpenComputerError("gone", `sandbox ${spec.id} is stopped and does not sleep; create another`);
-  }
-  const { sleep, layers, env, workdir } = record;
-  await deps.disk.assertRoom();
-  const memory = sleep.memory !== undefined && (await deps.memories.isUsable(sleep.memory)) ? sleep.memory : undefined;
-  await writeSandbox(dir, { ...record, sleep: { ...sleep, waking: true } });
-  failpoint("wake.begun");
-  let mayHaveRun = false;
-  const onBoot = () => {
-    mayHaveRun = true;
-  };
-  try {
-    // Once its memory runs, it changes the files that the memory must fit: then there is no way back.
-    const patience = memory === undefined ? signal : new AbortController().signal;
-    await rm(join(dir, "work"), { recursive: true, force: true });
-    const checkpoint = { layers, env, workdir, ...startOf(record) };
-    await startSandbox(deps, dir, { ...spec, checkpoint }, { memory, onBoot, onBooted }, patience);
-  } catch (error) {
-    await endContainer(deps, dir);
-    // A memory that ran may not fit the files any more.
-    await writeSandbox(dir, { ...record, sleep: mayHaveRun ? asleepAgain(sleep) : sleep });
-    throw error;
-  }
-  failpoint("wake.started");
-  await wakeUp(deps, dir, record);
-}
-
-async function assertLayers({ layers }: SandboxDeps, keys: readonly string[]): Promise<void> {
-  const there = await Promise.all(keys.map((key) => layers.has(key)));
-  const missing = keys.filter((_, index) => !there[index]);
-  if (missing.length === 0 && keys.length > 0) return;
-  const damage = (await Promise.all(missing.map((key) => layers.damageOf(key)))).find((found) => found !== null);
-  if (damage) throw damaged(missing, keys.length, damage);
-  const message = `the checkpoint is not on this machine: ${missing.length} of its ${keys.length} layers are missing`;
-  throw new OpenComputerError("not_found", `${message}; build its image again`, { details: { layers: missing } });
-}
-
-function damaged(missing: readonly string[], count: number, damage: string): OpenComputerError {
-  const what = `${missing.length} of the ${count} layers of this checkpoint were damaged on the disk`;
-  const advice = "build the image that it came from again; where that does not help, take another checkpoint";
-  return new OpenComputerError("damaged", `${what}, the first: ${damage}; ${advice}`, { details: { layers: missing } });
 }
 
 /** Whether a sandbox that the server knows can stay; brings one that sleeps to rest. */
