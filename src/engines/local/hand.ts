@@ -26,7 +26,7 @@ export interface Hand {
   runConnected(argv: readonly string[], options: HandRunOptions): Promise<HandAnswer & { socket: Socket | null }>;
   /** Tells it something that has no answer. */
   tell(verb: string, ...words: readonly string[]): void;
-  /** Ends it; what it holds is let go of. */
+  /** Ends it; what it holds is let go of, and whoever asks for more is told that it is closed (internal). */
   close(): void;
 }
 
@@ -60,6 +60,7 @@ export function createHand(program: string, socketPath: string): Hand {
   const callers = createHandCallers(socketPath);
   const pending = new Map<number, Pending>();
   let running: HandProcess | undefined;
+  let isClosed = false;
   let lastNumber = 0;
   const settle = (answer: HandAnswer) => {
     pending.get(answer.number)?.resolve(answer);
@@ -71,6 +72,8 @@ export function createHand(program: string, socketPath: string): Hand {
     pending.clear();
   };
   const send = (verb: string, words: readonly string[]): number => {
+    // Another one would have nobody to end it.
+    if (isClosed) throw new OpenComputerError("internal", `the engine's hand is closed; it was to ${verb}`);
     running ??= startHand(program, settle, lose);
     lastNumber = (lastNumber + 1) % 2 ** 32;
     running.stdin.write(toRequest(lastNumber, [verb, ...words]));
@@ -83,7 +86,7 @@ export function createHand(program: string, socketPath: string): Hand {
     return { number, answer };
   };
   return {
-    ask: (verb, ...words) => begin(verb, words).answer,
+    ask: async (verb, ...words) => begin(verb, words).answer,
     do: async (verb, ...words) => assertDone(verb, await begin(verb, words).answer),
     run: async (argv, options) => assertStarted(argv, await begin("run", runWords(argv, options, "")).answer),
     async runConnected(argv, options) {
@@ -99,9 +102,10 @@ export function createHand(program: string, socketPath: string): Hand {
       }
     },
     tell(verb, ...words) {
-      if (running) send(verb, words);
+      if (running && !isClosed) send(verb, words);
     },
     close() {
+      isClosed = true;
       running?.stdin.end();
       callers.close();
     },

@@ -47,7 +47,7 @@ export function crashLaws(local: LocalUnderTest): void {
         const server = startServer(local, id, told.length);
         const lines = await killAfter(server, 100 + Math.random() * 1_500);
         told.push(...lines.map((line): Told => JSON.parse(line)));
-        await bench.restart([id]);
+        await bench.start([id]);
         expect(["running", "hibernated"]).toContain(await bench.engine.sandboxStatus(id));
         await bench.engine.wake({ id, checkpoint: await bench.build([]), memoryMB: 512, cpuCount: 1 }, bench.signal);
         const { stdout } = await bench.sh(id, "cat /tmp/number 2>/dev/null; true");
@@ -72,7 +72,7 @@ export function crashLaws(local: LocalUnderTest): void {
       await bench.engine.stop();
       await killAt(local, id, "sleep.written");
       const saved = count();
-      await bench.restart([id]);
+      await bench.start([id]);
       expect(await bench.engine.sandboxStatus(id)).toBe("hibernated");
       // Where nothing of its memory is kept, there is nothing that they must fit.
       if (local.runtime === "runsc") expect(count()).toBe(saved);

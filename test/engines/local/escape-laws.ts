@@ -131,7 +131,7 @@ export function escapeLaws(local: LocalUnderTest): void {
       for (let round = 0; round < 2; round++) {
         // With the connection goes the agent that it led to: on runc the runtime's exec comes inside again.
         await bench.engine.stop();
-        await bench.restart([id]);
+        await bench.start([id]);
         await Promise.all(Array.from({ length: 8 }, () => bench.sh(id, "cat /proc/self/exe > /dev/null; sleep 0.1")));
       }
       await bench.sh(id, "touch /tmp/stop; sleep 0.5");

@@ -110,6 +110,16 @@ test("a hand that dies fails what it was at and lets go of what it held; the nex
   await hand.do("remove-link", LINK);
 });
 
+test("one that is closed ends, and no other begins for who asks later", async () => {
+  const other = createHand(PROGRAM, join(dir, "other.sock"));
+  await other.run(["/bin/true"], options());
+  const mine = () => readFileSync(`/proc/self/task/${process.pid}/children`, "utf8").split(" ").filter(Boolean).length;
+  const before = mine();
+  other.close();
+  await expect(other.ask("usage")).rejects.toMatchObject({ code: "internal" });
+  await until(() => mine() === before - 1);
+});
+
 test("a server that dies takes the hand along", async () => {
   const program = `const { spawn } = require("node:child_process");
     const hand = spawn(${JSON.stringify(PROGRAM)}, { stdio: ["pipe", "pipe", "ignore"], detached: true });

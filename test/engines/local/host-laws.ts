@@ -96,7 +96,7 @@ export function hostLaws(local: LocalUnderTest, registry: () => RegistryFixture)
       expect(read.stdout).toBe("sandbox\ncommon\nmore\n");
       await other.engine.destroySandbox(there);
       await other.engine.stop();
-      await bench.restart([]);
+      await bench.start([]);
       id = await bench.sandbox();
     });
 
@@ -162,7 +162,7 @@ export function hostLaws(local: LocalUnderTest, registry: () => RegistryFixture)
       );
       mkdirSync(join(local.run, "merged", "b-stray"));
       await bench.engine.stop();
-      await bench.restart([id]);
+      await bench.start([id]);
       expect(readdirSync(join(local.home, "active"))).toEqual([]);
       expect(readdirSync(join(local.run, "merged"))).toEqual([id]);
     });
@@ -174,7 +174,7 @@ export function hostLaws(local: LocalUnderTest, registry: () => RegistryFixture)
         await bench.engine.stop();
         for (const record of ["base.json", `sandboxes/${lost}/container.json`])
           writeFileSync(join(local.home, record), torn);
-        await bench.restart([id, lost]);
+        await bench.start([id, lost]);
         expect(await bench.engine.sandboxStatus(lost)).toBe("stopped");
         expect(readdirSync(join(local.home, "sandboxes"))).toEqual([id]);
         expect(local.holdings().filter((line) => line.includes(lost))).toEqual([]);
@@ -200,7 +200,7 @@ export function hostLaws(local: LocalUnderTest, registry: () => RegistryFixture)
       process.kill(-(server.pid ?? 0), "SIGKILL");
       expect(readdirSync(join(local.home, "active"))).toHaveLength(1);
       expect(rules()).toHaveLength(2);
-      await bench.restart([id, kept]);
+      await bench.start([id, kept]);
       expect(rules()).toHaveLength(1);
       const names = await bench.sh(
         kept,

@@ -1,24 +1,10 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { Bench, type EngineUnderTest, env, run, workdir } from "./engine-under-test";
+import { describe, expect, test } from "vitest";
+import { type EngineUnderTest, env, run, useSandboxes, workdir } from "./engine-under-test";
 
 /** A checkpoint is what a sandbox was at one moment: whole, for ever, whatever becomes of the sandbox. */
 export function checkpointLaws(under: EngineUnderTest): void {
   describe("checkpoints", () => {
-    let bench: Bench;
-    let made: string[] = [];
-    beforeAll(async () => {
-      bench = new Bench(under);
-      await bench.start();
-    });
-    afterEach(async () => {
-      for (const id of made.splice(0)) await bench.engine.destroySandbox(id);
-    });
-    afterAll(async () => bench.engine.stop());
-    const sandbox = async (...args: Parameters<Bench["sandbox"]>) => {
-      const id = await bench.sandbox(...args);
-      made = [...made, id];
-      return id;
-    };
+    const { bench, sandbox } = useSandboxes(under);
     const specOf = async (id: string) => ({ id, checkpoint: await bench.build([]), memoryMB: 512, cpuCount: 1 });
 
     test("of a running sandbox: others start from its files, it runs on, neither sees the other from then on", async () => {

@@ -1,5 +1,5 @@
 import { Readable } from "node:stream";
-import { afterAll, beforeAll } from "vitest";
+import { afterAll, afterEach, beforeAll } from "vitest";
 import type { BuildEvent, Checkpoint, Engine, ExecSpec, SandboxSpec } from "../../../src/engines/engine";
 import { OpenComputerError } from "../../../src/errors";
 import { digestOf } from "../../../src/image/hash";
@@ -41,23 +41,22 @@ export interface Finished {
 
 /** A started engine, and what nearly every test does with it. */
 export class Bench {
-  engine: Engine;
+  private current: Engine | undefined;
   private count = 0;
   private readonly blobs = new Map<string, Buffer>();
   readonly signal = new AbortController().signal;
 
-  constructor(private readonly under: EngineUnderTest) {
-    this.engine = under.create();
+  constructor(private readonly under: EngineUnderTest) {}
+
+  get engine(): Engine {
+    if (!this.current) throw new Error("the bench was not started");
+    return this.current;
   }
 
+  /** A new engine over the state that is there; one that was started before has stopped. */
   async start(knownSandboxes: readonly string[] = []): Promise<void> {
-    await this.engine.start({ knownSandboxes, onProgress: () => undefined, signal: this.signal });
-  }
-
-  /** A new engine over the same state; the old one has stopped. */
-  async restart(knownSandboxes: readonly string[]): Promise<void> {
-    this.engine = this.under.create();
-    await this.start(knownSandboxes);
+    this.current = this.under.create();
+    await this.current.start({ knownSandboxes, onProgress: () => undefined, signal: this.signal });
   }
 
   blob(content: string | Buffer): string {
@@ -116,12 +115,28 @@ export class Bench {
   }
 }
 
+/** A bench for the tests of one `describe`; what `sandbox` makes is gone after each test. */
+export function useSandboxes(under: EngineUnderTest): { bench: Bench; sandbox: Bench["sandbox"] } {
+  const bench = new Bench(under);
+  const made: string[] = [];
+  beforeAll(() => bench.start());
+  afterEach(async () => {
+    for (const id of made.splice(0)) await bench.engine.destroySandbox(id);
+  });
+  afterAll(() => bench.engine.stop());
+  const sandbox: Bench["sandbox"] = async (...args) => {
+    const id = await bench.sandbox(...args);
+    made.push(id);
+    return id;
+  };
+  return { bench, sandbox };
+}
+
 /** A bench for the tests of one `describe`, with one sandbox of the plain base. */
 export function useBench(under: EngineUnderTest): { bench: () => Bench; id: () => string } {
-  let bench: Bench;
+  const bench = new Bench(under);
   let id: string;
   beforeAll(async () => {
-    bench = new Bench(under);
     await bench.start();
     id = await bench.sandbox();
   });

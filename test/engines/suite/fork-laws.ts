@@ -1,5 +1,5 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { Bench, type EngineUnderTest, textOf } from "./engine-under-test";
+import { describe, expect, test } from "vitest";
+import { type EngineUnderTest, textOf, useSandboxes } from "./engine-under-test";
 
 /** Counts in memory only, and says over HTTP how far it is and where it is. */
 const SERVICE = `import http.server, socket, threading, time
@@ -22,21 +22,7 @@ const ASK = `import urllib.request as u, sys; print(u.urlopen(f"http://{sys.argv
 /** What starts from a full checkpoint goes on where the other was, as somebody of its own. For engines that keep memory. */
 export function forkLaws(under: EngineUnderTest): void {
   describe("full checkpoints", () => {
-    let bench: Bench;
-    let made: string[] = [];
-    beforeAll(async () => {
-      bench = new Bench(under);
-      await bench.start();
-    });
-    afterEach(async () => {
-      for (const id of made.splice(0)) await bench.engine.destroySandbox(id);
-    });
-    afterAll(async () => bench.engine.stop());
-    const sandbox = async (...args: Parameters<Bench["sandbox"]>) => {
-      const id = await bench.sandbox(...args);
-      made = [...made, id];
-      return id;
-    };
+    const { bench, sandbox } = useSandboxes(under);
     const full = (id: string) => bench.engine.checkpoint(id, "full", bench.signal);
     const ask = async (id: string, host = "127.0.0.1") => {
       const { stdout, stderr } = await bench.run(id, ["python3", "-c", ASK, host]);
@@ -178,7 +164,7 @@ for n in range(10 ** 9): os.write(fd, b"%d\\n" % n)`;
     test("after a restart of the server it is still one: source, forks and their commands", async () => {
       const id = await withService();
       await bench.engine.stop();
-      await bench.restart([id]);
+      await bench.start([id]);
       await bench.sh(id, "sleep 4763 >/dev/null 2>&1 &");
       const fork = await sandbox((await full(id)).checkpoint);
       expect((await ask(fork)).name).toBe(fork);

@@ -1,24 +1,10 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { Bench, type EngineUnderTest } from "./engine-under-test";
+import { describe, expect, test } from "vitest";
+import { type EngineUnderTest, useSandboxes } from "./engine-under-test";
 
 /** A sandbox that sleeps costs nothing but its files, and is there again when it is woken. */
 export function hibernateLaws(under: EngineUnderTest): void {
   describe("hibernation", () => {
-    let bench: Bench;
-    let made: string[] = [];
-    beforeAll(async () => {
-      bench = new Bench(under);
-      await bench.start();
-    });
-    afterEach(async () => {
-      for (const id of made.splice(0)) await bench.engine.destroySandbox(id);
-    });
-    afterAll(async () => bench.engine.stop());
-    const sandbox = async (...args: Parameters<Bench["sandbox"]>) => {
-      const id = await bench.sandbox(...args);
-      made = [...made, id];
-      return id;
-    };
+    const { bench, sandbox } = useSandboxes(under);
     const specOf = async (id: string) => ({ id, checkpoint: await bench.build([]), memoryMB: 512, cpuCount: 1 });
     const wake = async (id: string) => bench.engine.wake(await specOf(id), bench.signal);
     const hibernate = (id: string) => bench.engine.hibernate(id, bench.signal);
@@ -95,7 +81,7 @@ export function hibernateLaws(under: EngineUnderTest): void {
       await bench.sh(known, "echo kept > /tmp/kept");
       for (const id of [known, unknown]) await hibernate(id);
       await bench.engine.stop();
-      await bench.restart([known]);
+      await bench.start([known]);
       expect(await bench.engine.sandboxStatus(known)).toBe("hibernated");
       expect(await bench.engine.sandboxStatus(unknown)).toBe("stopped");
       await wake(known);

@@ -232,7 +232,7 @@ export function networkLaws(under: EngineUnderTest): void {
       const { first } = places();
       expect(await probe(bench, named, [at("first.test")])).toMatchObject([{ reached: true }]);
       await bench.engine.stop();
-      await bench.restart([none, named]);
+      await bench.start([none, named]);
       const outcome = await probe(bench, named, [
         at(first),
         at("second.test"),

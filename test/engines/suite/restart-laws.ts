@@ -12,7 +12,7 @@ export function restartLaws(under: EngineUnderTest): void {
       await bench.sh(known, "echo kept > /tmp/kept; sleep 4730 >/dev/null 2>&1 &");
       await bench.engine.stop();
 
-      await bench.restart([known]);
+      await bench.start([known]);
       expect(await bench.engine.sandboxStatus(known)).toBe("running");
       expect(await bench.engine.sandboxStatus(unknown)).toBe("stopped");
       expect((await bench.sh(known, "cat /built /tmp/kept; pgrep -fc '[s]leep 4730'")).stdout).toBe("built\nkept\n1\n");
@@ -32,7 +32,7 @@ export function restartLaws(under: EngineUnderTest): void {
       await bench.sh(id, `(${printer}) &`);
       await bench.engine.stop();
 
-      await bench.restart([id]);
+      await bench.start([id]);
       expect(await bench.sh(id, rights, { user: "root" })).toEqual(before);
       expect((await bench.sh(id, "sleep 2.5; cat /tmp/lived")).stdout).toBe("lived\n");
       await bench.sh(id, "pkill -9 -f '[o]pencomputer-agent serve'", { user: "root" });

@@ -1,24 +1,10 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { Bench, type EngineUnderTest, run, textOf } from "./engine-under-test";
+import { describe, expect, test } from "vitest";
+import { type EngineUnderTest, run, textOf, useSandboxes } from "./engine-under-test";
 
 /** Sandboxes start alike, do not know each other, bear their limits, and leave nothing behind. */
 export function sandboxLaws(under: EngineUnderTest): void {
   describe("sandboxes", () => {
-    let bench: Bench;
-    let made: string[] = [];
-    beforeAll(async () => {
-      bench = new Bench(under);
-      await bench.start();
-    });
-    afterEach(async () => {
-      for (const id of made.splice(0)) await bench.engine.destroySandbox(id);
-    });
-    afterAll(async () => bench.engine.stop());
-    const sandbox = async (...args: Parameters<Bench["sandbox"]>) => {
-      const id = await bench.sandbox(...args);
-      made = [...made, id];
-      return id;
-    };
+    const { bench, sandbox } = useSandboxes(under);
 
     test("two of one checkpoint start alike and do not see each other's files or processes", async () => {
       const checkpoint = await bench.build([run("echo common > /common")]);

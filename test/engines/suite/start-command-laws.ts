@@ -1,7 +1,7 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { BuildEvent } from "../../../src/engines/engine";
 import type { Step, StepArgs } from "../../../src/image/image-manifest";
-import { Bench, type EngineUnderTest, env, run, workdir } from "./engine-under-test";
+import { type EngineUnderTest, env, run, useSandboxes, workdir } from "./engine-under-test";
 
 const start = (args: StepArgs<"start_command">): Step => ({ type: "start_command", args });
 
@@ -11,21 +11,7 @@ const SERVER = "echo started as $(id -un) in $PWD with $COLOUR; echo x >> starts
 /** A service that an image names runs in each of its sandboxes from the first moment on. */
 export function startCommandLaws(under: EngineUnderTest): void {
   describe("start commands", () => {
-    let bench: Bench;
-    let made: string[] = [];
-    beforeAll(async () => {
-      bench = new Bench(under);
-      await bench.start();
-    });
-    afterEach(async () => {
-      for (const id of made.splice(0)) await bench.engine.destroySandbox(id);
-    });
-    afterAll(async () => bench.engine.stop());
-    const sandbox = async (...args: Parameters<Bench["sandbox"]>) => {
-      const id = await bench.sandbox(...args);
-      made = [...made, id];
-      return id;
-    };
+    const { bench, sandbox } = useSandboxes(under);
     const steps = [
       run("mkdir /srv/app; chown sandbox /srv/app"),
       workdir("/srv/app"),
