@@ -116,8 +116,9 @@ test("one that is closed ends, and no other begins for who asks later", async ()
   const mine = () => readFileSync(`/proc/self/task/${process.pid}/children`, "utf8").split(" ").filter(Boolean).length;
   const before = mine();
   other.close();
-  await expect(other.ask("usage")).rejects.toMatchObject({ code: "internal" });
   await until(() => mine() === before - 1);
+  await expect(other.ask("usage")).rejects.toMatchObject({ code: "internal" });
+  expect(mine()).toBe(before - 1);
 });
 
 test("a server that dies takes the hand along", async () => {
