@@ -35,7 +35,7 @@ it("another task is another fork, and nothing else changes", async () => {
   succeeded(await stack.pulumi("config", "set", "--path", "tasks[0]", "draft", "--stack", "dev"));
   succeeded(await stack.pulumi("config", "set", "--path", "tasks[1]", "publish", "--stack", "dev"));
   const { output } = succeeded(await stack.pulumi("up", "--yes", "--skip-preview", "--stack", "dev"));
-  expect(output).toMatch(/\+ 1 created\s+- 1 deleted\s+5 unchanged/);
+  expect(output).toMatch(/\+ 1 created\s+- 1 deleted\s+2 changes\. 5 unchanged/);
   const [draft, publish] = await forks();
   expect(await ask(draft)).toBe("draft: otters hold hands, whales sing");
   expect(await ask(publish)).toBe("publish: otters hold hands");
