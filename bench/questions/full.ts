@@ -1,4 +1,4 @@
-import { rm } from "node:fs/promises";
+import { open, readdir, rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -8,6 +8,8 @@ import { type BenchServer, startBenchServer } from "../bench-server";
 import type { Benchmark, Note } from "../benchmark";
 import { CheckpointTaker } from "../checkpoint-taker";
 import { compare, type Side, timed } from "../comparison";
+import { type Figures, percentile } from "../statistics";
+import { describeMs } from "../target";
 
 const MEMORY_MB = 256;
 const FORKS = 10;
@@ -30,6 +32,8 @@ const names = (who: string) => ({
 });
 const BY_HAND = names("`runsc` by hand");
 const OWN = names("sandbox, runsc");
+/** What a promise costs that nobody makes by hand: that it is there after a power cut. */
+const SYNCED = `${BY_HAND.take}, synced`;
 
 /**
  * Memory and processes of a Python program of 256 MB: keeping them, going back to them, and ten more sandboxes that go on
@@ -52,14 +56,21 @@ export const full: Benchmark = {
     const hand = await handSides(run, bare);
     const own = await ownPart(run, server);
     // Both ways to do one thing stand beside each other.
-    const sides = hand.flatMap((side, verb) => [side, own.sides[verb]]).filter((side) => side !== undefined);
+    const pairs = hand.sides.flatMap((side, verb) => [side, own.sides[verb]]).filter((side) => side !== undefined);
+    const sides = [...pairs, hand.synced];
     const { rounds, signal, onRound } = run;
     const comparison = await compare(sides, { rounds, signal, onRound });
-    return { ...comparison, notes: own.notes() };
+    return { ...comparison, notes: [...own.notes(), ...hand.notes(comparison.figures)] };
   },
 };
 
-async function handSides(run: BenchRun, bare: BareRuntime): Promise<Side[]> {
+interface HandPart {
+  readonly sides: readonly Side[];
+  readonly synced: Side;
+  readonly notes: (figures: readonly Figures[]) => Note[];
+}
+
+async function handSides(run: BenchRun, bare: BareRuntime): Promise<HandPart> {
   // No name may begin with that of another: the runtime takes beginnings for names.
   const id = `oc-bench-${process.pid}-hold-`;
   await bare.start(id, PROGRAM);
@@ -67,26 +78,61 @@ async function handSides(run: BenchRun, bare: BareRuntime): Promise<Side[]> {
   const kept = join(run.dir, "kept");
   await bare.checkpoint(id, kept);
   const taken = join(run.dir, "taken");
+  const removals: number[] = [];
+  const takeAnd = (then: () => Promise<void>) => async () => {
+    const ms = await timed(() => bare.checkpoint(id, taken).then(then));
+    await rm(taken, { recursive: true });
+    return ms;
+  };
+  const fork = async () => {
+    const take = () => bare.checkpoint(id, taken).then(() => taken);
+    return await restoreByHand(bare, FORKS, take, []).finally(() => rm(taken, { recursive: true }));
+  };
+  return {
+    sides: [
+      { name: BY_HAND.take, measure: takeAnd(async () => undefined) },
+      { name: BY_HAND.restore, measure: () => restoreByHand(bare, 1, async () => kept, removals) },
+      { name: BY_HAND.fork, measure: fork },
+    ],
+    synced: { name: SYNCED, measure: takeAnd(() => syncFiles(taken)) },
+    notes: (figures) => handNotes(figures, removals),
+  };
+}
+
+function handNotes(figures: readonly Figures[], removals: readonly number[]): Note[] {
+  const synced = figures.find(({ name }) => name === SYNCED);
   return [
-    {
-      name: BY_HAND.take,
-      measure: () => timed(() => bare.checkpoint(id, taken)).finally(() => rm(taken, { recursive: true })),
-    },
-    { name: BY_HAND.restore, measure: () => restoreByHand(bare, 1, async () => kept) },
-    {
-      name: BY_HAND.fork,
-      measure: async () => {
-        const take = () => bare.checkpoint(id, taken).then(() => taken);
-        return await restoreByHand(bare, FORKS, take).finally(() => rm(taken, { recursive: true }));
-      },
-    },
+    ...(synced ? [{ about: OWN.take, text: `by hand and synced it takes ${describeMs(synced.p50)}` }] : []),
+    ...(removals.length === 0
+      ? []
+      : [
+          {
+            about: OWN.restore,
+            text: `to end the one that runs takes ${describeMs(percentile(removals, 0.5))} by hand`,
+          },
+        ]),
   ];
+}
+
+async function syncFiles(dir: string): Promise<void> {
+  for (const name of await readdir(dir)) {
+    const file = await open(join(dir, name), "r");
+    await file.sync().finally(() => file.close());
+  }
 }
 
 let copies = 0;
 
-/** Restores so many containers, as many at a time as there are cores, and counts the time from before the image is there. */
-async function restoreByHand(bare: BareRuntime, count: number, image: () => Promise<string>): Promise<number> {
+/**
+ * Restores so many containers, as many at a time as there are cores, and counts the time from before the image is there.
+ * How long their ends take goes to `removals`.
+ */
+async function restoreByHand(
+  bare: BareRuntime,
+  count: number,
+  image: () => Promise<string>,
+  removals: number[],
+): Promise<number> {
   const started: string[] = [];
   const ms = await timed(async () => {
     const from = await image();
@@ -96,7 +142,9 @@ async function restoreByHand(bare: BareRuntime, count: number, image: () => Prom
       started.push(copy);
     });
   });
-  for (const copy of started) await assertRunningBare(bare, copy).finally(() => bare.remove(copy));
+  for (const copy of started) {
+    await assertRunningBare(bare, copy).finally(async () => removals.push(await timed(() => bare.remove(copy))));
+  }
   return ms;
 }
 

@@ -49,6 +49,22 @@ describe("idle clock", () => {
     expect(expired).toEqual(["a"]);
   });
 
+  it.each([30 * 86_400_000, -30 * 86_400_000])("keeps to its time where the clock is set by %i ms", (jump) => {
+    let set = 0;
+    clock = new IdleClock({ now: () => Date.now() + set, onExpired: (id) => expired.push(id) });
+    clock.watch("a", 1000);
+    set = jump;
+    clock.watch("b", 2000);
+    clock.use("c")();
+    vi.advanceTimersByTime(999);
+    expect(expired).toEqual([]);
+    vi.advanceTimersByTime(1);
+    expect(expired).toEqual(["a"]);
+    set = 0;
+    vi.advanceTimersByTime(1000);
+    expect(expired).toEqual(["a", "b"]);
+  });
+
   it("waits longer than a timer can", () => {
     clock.watch("a", 90 * 86_400_000);
     vi.advanceTimersByTime(89 * 86_400_000);

@@ -34,6 +34,13 @@ describe("a deadline", () => {
     expect(idle.deadlineOf(row.id)).toBeNull();
   });
 
+  it("of a server whose clock was ahead is no later than the timeout", async () => {
+    idle.watch(org, { ...row, deadline: Date.now() + 30 * 86_400_000 });
+    expect(idle.deadlineOf(row.id)).toBe(Date.now() + 1000);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(hibernate).toHaveBeenCalledExactlyOnceWith(org, row.id);
+  });
+
   it("that passes while the server stops is left to the next one", async () => {
     hibernate.mockImplementationOnce(async () => {
       idle.close();

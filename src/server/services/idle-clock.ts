@@ -2,6 +2,7 @@
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export interface IdleClockParts {
+  /** The time of day, in which deadlines are told. */
   readonly now: () => number;
   /** Called once for a thing whose deadline passed; it is forgotten then. */
   readonly onExpired: (id: string) => void;
@@ -9,10 +10,16 @@ export interface IdleClockParts {
 
 interface Watched {
   readonly timeoutMs: number;
+  /** As it is told. */
   deadline: number;
+  /** The same of a clock that nobody sets. */
+  due: number;
 }
 
-/** Watches when things have been idle for their timeout: one timer, set for the nearest deadline. */
+/**
+ * Watches when things have been idle for their timeout: one timer, set for the nearest deadline. A machine whose clock is
+ * set ends nothing before its time and keeps nothing beyond it; time that it was suspended does not count.
+ */
 export class IdleClock {
   private readonly watched = new Map<string, Watched>();
   /** Uses under way; while a thing has any, it is not idle. */
@@ -23,7 +30,7 @@ export class IdleClock {
 
   /** Watches a thing, from `deadline` (default: its whole timeout from now) on. */
   watch(id: string, timeoutMs: number, deadline = this.parts.now() + timeoutMs): number {
-    this.watched.set(id, { timeoutMs, deadline });
+    this.watched.set(id, { timeoutMs, deadline, due: ticks() + Math.max(deadline - this.parts.now(), 0) });
     this.arm();
     return deadline;
   }
@@ -44,6 +51,7 @@ export class IdleClock {
       const thing = this.watched.get(id);
       if (thing === undefined) return undefined;
       thing.deadline = this.parts.now() + thing.timeoutMs;
+      thing.due = ticks() + thing.timeoutMs;
       this.arm();
       return thing.deadline;
     };
@@ -74,19 +82,23 @@ export class IdleClock {
   private arm(): void {
     clearTimeout(this.timer);
     let nearest = Number.POSITIVE_INFINITY;
-    for (const [id, thing] of this.watched) if (!this.uses.has(id)) nearest = Math.min(nearest, thing.deadline);
+    for (const [id, thing] of this.watched) if (!this.uses.has(id)) nearest = Math.min(nearest, thing.due);
     if (nearest === Number.POSITIVE_INFINITY) return;
-    const delayMs = Math.min(Math.max(nearest - this.parts.now(), 0), MAX_TIMER_MS);
+    const delayMs = Math.min(Math.max(nearest - ticks(), 0), MAX_TIMER_MS);
     this.timer = setTimeout(() => this.expire(), delayMs);
     this.timer.unref();
   }
 
   private expire(): void {
     for (const [id, thing] of this.watched) {
-      if (this.uses.has(id) || thing.deadline > this.parts.now()) continue;
+      if (this.uses.has(id) || thing.due > ticks()) continue;
       this.watched.delete(id);
       this.parts.onExpired(id);
     }
     this.arm();
   }
+}
+
+function ticks(): number {
+  return performance.now();
 }

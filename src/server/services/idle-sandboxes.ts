@@ -37,7 +37,9 @@ export class IdleSandboxes {
       return null;
     }
     const timeoutMs = row.timeoutSeconds * 1000;
-    const deadline = this.clock.watch(row.id, timeoutMs, row.deadline ?? undefined);
+    // The clock may have been set back meanwhile: nobody has longer than his timeout.
+    const recorded = Math.min(row.deadline ?? Number.POSITIVE_INFINITY, this.parts.now() + timeoutMs);
+    const deadline = this.clock.watch(row.id, timeoutMs, recorded);
     this.owners.set(row.id, { org, timeoutMs, recorded: deadline });
     return deadline;
   }
