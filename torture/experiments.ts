@@ -4,6 +4,7 @@ import { archives } from "./experiments/archives";
 import { corruption } from "./experiments/corruption";
 import { crowds } from "./experiments/crowds";
 import { escapes } from "./experiments/escapes";
+import { flakes } from "./experiments/flakes";
 import { fullDisk } from "./experiments/full-disk";
 import { hogs } from "./experiments/hogs";
 import { kills } from "./experiments/kills";
@@ -21,6 +22,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   corruption,
   abuse,
   crowds,
+  flakes,
   hogs,
   escapes,
   reach,
