@@ -31,6 +31,8 @@ function bytesOf(incoming: Readable): Readable {
   });
   incoming.once("end", () => content.push(null));
   incoming.once("error", (error) => content.destroy(error));
+  // Whoever reads learns that it broke; where nobody does any more, the server must not end for it.
+  content.on("error", () => undefined);
   incoming.once("close", () => {
     if (!incoming.readableEnded) content.destroy(new Error("the connection was closed before the end of the bytes"));
   });
