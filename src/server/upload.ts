@@ -11,8 +11,8 @@ export interface Upload {
 }
 
 /**
- * Takes the bytes from the connection itself where there is one: through the web's streams, each costs twice as much. Ask
- * before anything can wait, and for no other view of the request's body or signal.
+ * Takes the bytes from the connection itself where there is one: the web's streams between cost the server time for each
+ * piece. Ask before anything can wait, and for no other view of the request's body or signal.
  */
 export function uploadOf(c: Context<AppEnv>): Upload {
   const { incoming, outgoing } = c.env ?? {};
