@@ -88,10 +88,10 @@ async function killAll(terminal: Terminal): Promise<string[]> {
 
 async function stopProcess(pid: number, signal: AbortSignal): Promise<void> {
   process.kill(pid, "SIGTERM");
-  const deadline = Date.now() + STOP_TIMEOUT_MS;
+  const deadline = performance.now() + STOP_TIMEOUT_MS;
   while (isAlive(pid)) {
     if (signal.aborted) throw new OpenComputerError("aborted", `the server (process ${pid}) is still stopping`);
-    if (Date.now() > deadline) {
+    if (performance.now() > deadline) {
       throw new OpenComputerError(
         "timeout",
         `process ${pid} did not stop within ${STOP_TIMEOUT_MS / 1000} s; look at the server's log`,

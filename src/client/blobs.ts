@@ -59,11 +59,11 @@ function tellProgress(sources: readonly BlobSource[], { onBuildLog }: BuildOptio
   const files = sources.length === 1 ? "1 file" : `${sources.length} files`;
   if (isLarge) tell(`uploading ${files} (${formatSize(sizeBytes)})`);
   let done = 0;
-  let toldAt = Date.now();
+  let toldAt = performance.now();
   return () => {
     done += 1;
-    if (Date.now() - toldAt < PROGRESS_INTERVAL_MS) return;
-    toldAt = Date.now();
+    if (performance.now() - toldAt < PROGRESS_INTERVAL_MS) return;
+    toldAt = performance.now();
     tell(`uploaded ${done} of ${files}`);
   };
 }

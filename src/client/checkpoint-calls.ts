@@ -103,7 +103,7 @@ async function waitUntilRestored(
   const what = `sandbox ${id} to go back to checkpoint ${checkpointId}`;
   // Our server answers this when it is over.
   const look = { method: "GET", path: routes.sandbox(id), silenceTimeoutMs: START_SILENCE_MS, signal } as const;
-  const deadline = Date.now() + RESTORE_TIMEOUT_MS;
+  const deadline = performance.now() + RESTORE_TIMEOUT_MS;
   for (let delayMs = FIRST_LOOK_DELAY_MS; ; delayMs = Math.min(delayMs * 2, MAX_LOOK_DELAY_MS)) {
     const info = await transport.json(sandboxAnswerSchema, look);
     if (info.status === "running") return info;
@@ -111,7 +111,7 @@ async function waitUntilRestored(
       const message = `sandbox ${id} could not be put back to checkpoint ${checkpointId} and is ${info.status}`;
       throw new OpenComputerError("gone", `${message}; start another one from the checkpoint`);
     }
-    if (Date.now() > deadline) {
+    if (performance.now() > deadline) {
       const message = `sandbox ${id} was not back at checkpoint ${checkpointId} after ${RESTORE_TIMEOUT_MS / 1000} s`;
       throw new OpenComputerError("timeout", `${message} (it is ${info.status}); look at the server's log`);
     }

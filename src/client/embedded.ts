@@ -71,8 +71,8 @@ async function startEmbedded(
 /** One wait for a start: polls for the card, reads the log, and starts again where another server stood in the way. */
 class StartWait {
   private readonly waits: EmbeddedWaits;
-  private readonly startedAt = Date.now();
-  private lastSignAt = Date.now();
+  private readonly startedAt = performance.now();
+  private lastSignAt = performance.now();
   private lastLines: string[] = [];
   private lostToAnother = false;
   private child: ServerProcess | undefined;
@@ -90,7 +90,7 @@ class StartWait {
 
   async untilReady(): Promise<RunningEmbedded> {
     for (;;) {
-      if (!this.child && Date.now() >= this.startAgainAt) this.child = await this.start();
+      if (!this.child && performance.now() >= this.startAgainAt) this.child = await this.start();
       const exit = this.child?.exit();
       await this.readLog();
       const running = await findEmbedded(this.home, this.options);
@@ -103,7 +103,7 @@ class StartWait {
 
   private async readLog(): Promise<void> {
     for (const line of await this.tail.read()) {
-      this.lastSignAt = Date.now();
+      this.lastSignAt = performance.now();
       this.lastLines = [...this.lastLines, line.text].slice(-5);
       if (line.progress) this.options.onProgress?.(line.progress);
       // A server that finds the home taken gives way: the one that has it is the one to wait for.
@@ -117,11 +117,11 @@ class StartWait {
     if (!this.lostToAnother) throw this.failure("unavailable", `the embedded server did not start (${exit})`);
     this.lostToAnother = false;
     this.child = undefined;
-    this.startAgainAt = Date.now() + this.waits.restartMs * 2 ** Math.min(this.restarts++, 4);
+    this.startAgainAt = performance.now() + this.waits.restartMs * 2 ** Math.min(this.restarts++, 4);
   }
 
   private checkTime(): void {
-    const now = Date.now();
+    const now = performance.now();
     const silent = now - this.lastSignAt > this.waits.silenceMs;
     if (!silent && now - this.startedAt <= this.waits.totalMs) return;
     const limit = silent

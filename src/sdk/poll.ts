@@ -25,11 +25,11 @@ export async function poll<T>(
   firstPauseMs: number,
 ): Promise<T> {
   const { signal, timeoutMs = Number.POSITIVE_INFINITY } = options;
-  const deadline = Date.now() + timeoutMs;
+  const deadline = performance.now() + timeoutMs;
   for (let pauseMs = options.pollIntervalMs ?? firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, MAX_POLL_MS)) {
     const seen = await look();
     if (seen !== undefined) return seen;
-    const leftMs = deadline - Date.now();
+    const leftMs = deadline - performance.now();
     if (leftMs <= 0) throw new OpenComputerError("timeout", `${what} was not ready after ${timeoutMs} ms`);
     await pause(Math.min(pauseMs, leftMs), signal, what);
   }

@@ -18,10 +18,14 @@ const LAST_MOMENT_MS = 1_000;
  *
  * @throws gone where the container does not run; invalid_input where `cwd` is no directory
  */
-export async function execInContainer(deps: ContainerDeps, dir: string, spec: ExecSpec): Promise<Execution> {
+export async function execInContainer(
+  deps: Pick<ContainerDeps, "agents" | "facts">,
+  dir: string,
+  spec: ExecSpec,
+): Promise<Execution> {
   if (/^\/(proc|sys)(\/|$)/.test(posix.normalize(spec.cwd ?? "/"))) throw noDirectory(spec);
   const connection = await deps.agents.of(basename(dir)).catch(async (error) => {
-    throw (await isRunning(dir)) ? error : gone(dir);
+    throw (await endsNow(dir)) ? gone(dir) : error;
   });
   const command = connection.start(commandLine(spec, deps.facts.env), spec.stdin);
   const started = await withLimit(command, connection, dir);
@@ -47,15 +51,24 @@ async function withLimit({ started }: AgentCommand, connection: AgentConnection,
 /** Who hears that a command was lost with its container finds that container ended. */
 async function settled(exited: Promise<AgentExit | null>, dir: string): Promise<AgentExit | null> {
   const exit = await exited;
-  if (exit !== null) return exit;
+  if (exit === null) await endsNow(dir);
+  return exit;
+}
+
+/** Whether a container whose connection is lost ends: it takes a moment. */
+async function endsNow(dir: string): Promise<boolean> {
   const until = performance.now() + LAST_MOMENT_MS;
-  while (performance.now() < until && (await isRunning(dir))) await sleep(20);
-  return null;
+  while (await isRunning(dir)) {
+    if (performance.now() > until) return false;
+    await sleep(20);
+  }
+  return true;
 }
 
 async function startError(start: AgentStart, dir: string, spec: ExecSpec): Promise<OpenComputerError> {
   if (start.kind === "no-directory") return noDirectory(spec);
-  if (!(await isRunning(dir))) return gone(dir);
+  const ended = start.kind === "lost" ? await endsNow(dir) : !(await isRunning(dir));
+  if (ended) return gone(dir);
   const what = `cannot start a command in ${basename(dir)}`;
   if (start.kind === "failed") {
     return new OpenComputerError("internal", `${what}: no room for one more process (errno ${start.errno})`);

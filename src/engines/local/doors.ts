@@ -31,7 +31,7 @@ export function createDoorFinder(lookUp: (name: string) => Promise<readonly stri
   const addressesOf = async (host: string) => {
     const known = seen.get(host) ?? new Map<string, number>();
     seen.set(host, known);
-    const now = Date.now();
+    const now = performance.now();
     for (const address of isIPv4(host) ? [host] : await lookUp(host)) known.set(address, now);
     for (const [address, at] of known) if (now - at > REMEMBERED_MS) known.delete(address);
     return [...known.keys()];

@@ -97,7 +97,7 @@ function createAdmission(claim: SlotClaim): (addresses: readonly string[]) => Pr
   const renewMs = (NAMED_SECONDS * 1000) / 4;
   const admittedAt = new Map<string, number>();
   return async (addresses) => {
-    const now = Date.now();
+    const now = performance.now();
     for (const [address, at] of admittedAt) if (now - at > renewMs) admittedAt.delete(address);
     const news = addresses.filter((address) => !admittedAt.has(address));
     if (news.length === 0) return;

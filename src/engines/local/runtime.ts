@@ -94,7 +94,9 @@ export function createRuntime(binary: RuntimeBinary, stateDir: string, hand: Han
     },
     async remove(id) {
       const options = { log: NOWHERE, limitSeconds: REMOVE_LIMIT_SECONDS };
-      await hand.run([path, ...flags, "delete", "--force", id], options);
+      const remove = (...force: string[]) => hand.run([path, ...flags, "delete", ...force, id], options);
+      // With --force, runc kills first what has ended already, and waits a tenth of a second to see the end of it.
+      if ((await remove()).result !== 0) await remove("--force");
       if (kind === "runsc") await removeAgentPipes(pipesOf(id));
     },
     async list() {

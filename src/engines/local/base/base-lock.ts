@@ -31,14 +31,14 @@ async function acquire(
   database: Database.Database,
   { onProgress, signal }: { readonly onProgress: (line: string) => void; readonly signal: AbortSignal },
 ): Promise<void> {
-  const startMs = Date.now();
+  const startMs = performance.now();
   let reportedMs = Number.NEGATIVE_INFINITY;
   while (!tryAcquire(database)) {
-    if (Date.now() - startMs > TIMEOUT_MS) {
+    if (performance.now() - startMs > TIMEOUT_MS) {
       throw new OpenComputerError("timeout", "waited an hour for another process that prepares a base root filesystem");
     }
-    if (Date.now() - reportedMs > REPORT_MS) {
-      reportedMs = Date.now();
+    if (performance.now() - reportedMs > REPORT_MS) {
+      reportedMs = performance.now();
       onProgress("base: another process prepares a base root filesystem; waiting for it");
     }
     await delay(POLL_MS);

@@ -51,7 +51,7 @@ export async function installRelease(run: MmdebstrapRun): Promise<void> {
     input: run.entries.map((entry) => `${toOneLine(entry, { credentials: true })}\n`).join(""),
     timeoutMs: TIMEOUT_MS,
     signal: run.signal,
-    onLine: condenseMmdebstrap(run.onProgress, () => Date.now()),
+    onLine: condenseMmdebstrap(run.onProgress, () => performance.now()),
     purpose,
     failure: "unavailable",
   });

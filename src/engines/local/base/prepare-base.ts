@@ -128,7 +128,7 @@ async function build(home: string, plan: Plan, options: PrepareBaseOptions): Pro
 }
 
 async function makeTree(recipe: BaseRecipe, folder: string, workDir: string, context: BaseContext) {
-  const startMs = Date.now();
+  const startMs = performance.now();
   const rootfs = join(folder, "fs");
   const { onProgress, signal } = context;
   onProgress(recipe.announcement);
@@ -143,7 +143,7 @@ async function makeTree(recipe: BaseRecipe, folder: string, workDir: string, con
   writeFileSync(join(folder, "base.json"), `${JSON.stringify({ digest, description })}\n`);
   await removeTree(workDir);
   await sync(folder, context);
-  onProgress(`base: ${description} is ready after ${Math.round((Date.now() - startMs) / 1000)} s, and cached`);
+  onProgress(`base: ${description} is ready after ${Math.round((performance.now() - startMs) / 1000)} s, and cached`);
   return { digest, description };
 }
 

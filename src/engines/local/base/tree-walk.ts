@@ -23,13 +23,13 @@ export interface TreeEntry {
  * @throws aborted
  */
 export async function* walkTree(root: string, signal: AbortSignal): AsyncGenerator<TreeEntry> {
-  const slice = { endMs: Date.now() + SLICE_MS };
+  const slice = { endMs: performance.now() + SLICE_MS };
   const top = { path: "", location: Buffer.from(root), stats: lstatSync(root) };
   yield* walkEntry(top, top.stats.dev, async () => {
     throwIfAborted(signal, "reading a base root filesystem");
-    if (Date.now() < slice.endMs) return;
+    if (performance.now() < slice.endMs) return;
     await setImmediate();
-    slice.endMs = Date.now() + SLICE_MS;
+    slice.endMs = performance.now() + SLICE_MS;
   });
 }
 
