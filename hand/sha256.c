@@ -2,6 +2,10 @@
 
 #include <stdio.h>
 #include <string.h>
+#ifdef __x86_64__
+#include <cpuid.h>
+#include <immintrin.h>
+#endif
 
 static const uint32_t constants[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
@@ -23,7 +27,7 @@ static uint32_t turn(uint32_t word, int bits)
     return word >> bits | word << (32 - bits);
 }
 
-static void mix(struct sha256 *hash, const unsigned char *bytes)
+static void mix_by_hand(uint32_t state[8], const unsigned char *bytes)
 {
     uint32_t words[64];
     for (int index = 0; index < 16; index++)
@@ -34,20 +38,73 @@ static void mix(struct sha256 *hash, const unsigned char *bytes)
         words[index] = words[index - 16] + (turn(far, 7) ^ turn(far, 18) ^ far >> 3) + words[index - 7] +
                        (turn(near, 17) ^ turn(near, 19) ^ near >> 10);
     }
-    uint32_t s[8];
-    memcpy(s, hash->state, sizeof s);
+    uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
+    uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
     for (int index = 0; index < 64; index++) {
-        uint32_t first = s[7] + (turn(s[4], 6) ^ turn(s[4], 11) ^ turn(s[4], 25)) +
-                         ((s[4] & s[5]) ^ (~s[4] & s[6])) + constants[index] + words[index];
-        uint32_t second = (turn(s[0], 2) ^ turn(s[0], 13) ^ turn(s[0], 22)) +
-                          ((s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]));
-        memmove(s + 1, s, 7 * sizeof *s);
-        s[4] += first;
-        s[0] = first + second;
+        uint32_t first = h + (turn(e, 6) ^ turn(e, 11) ^ turn(e, 25)) + ((e & f) ^ (~e & g)) + constants[index] +
+                         words[index];
+        uint32_t second = (turn(a, 2) ^ turn(a, 13) ^ turn(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
+        h = g, g = f, f = e, e = d + first;
+        d = c, c = b, b = a, a = first + second;
     }
+    const uint32_t sums[8] = {a, b, c, d, e, f, g, h};
     for (int index = 0; index < 8; index++)
-        hash->state[index] += s[index];
+        state[index] += sums[index];
 }
+
+#ifdef __x86_64__
+
+/* The processor's own instructions keep the state as a, b, e, f and c, d, g, h, and do two rounds at a time. */
+__attribute__((target("sha,sse4.1"))) static void mix_by_processor(uint32_t state[8], const unsigned char *bytes)
+{
+    const __m128i swap = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
+    __m128i low = _mm_shuffle_epi32(_mm_loadu_si128((const __m128i *)state), 0xb1);
+    __m128i high = _mm_shuffle_epi32(_mm_loadu_si128((const __m128i *)(state + 4)), 0x1b);
+    const __m128i abef_before = _mm_alignr_epi8(low, high, 8), cdgh_before = _mm_blend_epi16(high, low, 0xf0);
+    __m128i abef = abef_before, cdgh = cdgh_before, words[4];
+    for (int group = 0; group < 16; group++) {
+        __m128i *now = &words[group % 4], before = words[(group + 3) % 4];
+        if (group < 4)
+            *now = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(bytes + 16 * group)), swap);
+        else
+            *now = _mm_sha256msg2_epu32(_mm_add_epi32(_mm_sha256msg1_epu32(*now, words[(group + 1) % 4]),
+                                                      _mm_alignr_epi8(before, words[(group + 2) % 4], 4)),
+                                        before);
+        __m128i sum = _mm_add_epi32(*now, _mm_loadu_si128((const __m128i *)(constants + 4 * group)));
+        cdgh = _mm_sha256rnds2_epu32(cdgh, abef, sum);
+        abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(sum, 0x0e));
+    }
+    low = _mm_shuffle_epi32(_mm_add_epi32(abef, abef_before), 0x1b);
+    high = _mm_shuffle_epi32(_mm_add_epi32(cdgh, cdgh_before), 0xb1);
+    _mm_storeu_si128((__m128i *)state, _mm_blend_epi16(low, high, 0xf0));
+    _mm_storeu_si128((__m128i *)(state + 4), _mm_alignr_epi8(high, low, 8));
+}
+
+static int has_instructions(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & bit_SHA) && __builtin_cpu_supports("sse4.1");
+}
+
+static void mix(struct sha256 *hash, const unsigned char *bytes)
+{
+    static int by_processor = -1;
+    if (by_processor < 0)
+        by_processor = has_instructions();
+    if (by_processor)
+        mix_by_processor(hash->state, bytes);
+    else
+        mix_by_hand(hash->state, bytes);
+}
+
+#else
+
+static void mix(struct sha256 *hash, const unsigned char *bytes)
+{
+    mix_by_hand(hash->state, bytes);
+}
+
+#endif
 
 void sha256_begin(struct sha256 *hash)
 {

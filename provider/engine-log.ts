@@ -16,12 +16,12 @@ export function createEngineLog(urn: string, argv: readonly string[] = process.a
     const request = new LogRequest().setUrn(urn).setSeverity(severity).setMessage(message).setEphemeral(ephemeral);
     engine.queue = engine.queue.then(() => sendLine(engine.client, request));
   };
-  let lastOutputMs = 0;
+  let lastOutputMs = Number.NEGATIVE_INFINITY;
   return {
     status: (line) => send(LogSeverity.INFO, line, true),
     output: (line) => {
-      if (Date.now() - lastOutputMs < OUTPUT_INTERVAL_MS) return;
-      lastOutputMs = Date.now();
+      if (performance.now() - lastOutputMs < OUTPUT_INTERVAL_MS) return;
+      lastOutputMs = performance.now();
       send(LogSeverity.INFO, line, true);
     },
     info: (line) => send(LogSeverity.INFO, line, false),

@@ -1,6 +1,7 @@
 import type { Experiment } from "./experiment";
 import { abuse } from "./experiments/abuse";
 import { archives } from "./experiments/archives";
+import { clocks } from "./experiments/clocks";
 import { corruption } from "./experiments/corruption";
 import { crowds } from "./experiments/crowds";
 import { escapes } from "./experiments/escapes";
@@ -20,6 +21,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   power,
   fullDisk,
   corruption,
+  clocks,
   abuse,
   crowds,
   flakes,

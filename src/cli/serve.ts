@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { toErrorJson } from "../errors";
 import type { ServerOptions } from "../server/config";
+import { collectWhenIdle } from "./idle-memory";
 import type { Terminal } from "./terminal";
 
 const HELP = `
@@ -56,7 +57,9 @@ export function serveCommand(terminal: Terminal): Command {
           `\nThe server is ready: ${server.url}\nIts key is in ${join(config.home, "server.json")}. Ctrl-C stops it.\n`,
         );
       }
+      const stopCollecting = collectWhenIdle();
       if (!terminal.signal.aborted) await once(terminal.signal, "abort");
+      stopCollecting();
       await server.close();
     });
 }

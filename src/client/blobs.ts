@@ -25,13 +25,30 @@ export interface UploadOptions extends BuildOptions {
 }
 
 /**
- * Brings the bytes of an image to the server and returns the manifest to send: towards our own server only bytes that
- * it lacks travel, by digest; towards one without uploads (the hosted service) they are put into the manifest.
+ * Brings the bytes of an image to the server and then sends the manifest: towards our own server only bytes that it lacks
+ * travel, by digest; towards one without uploads (the hosted service) they are put into the manifest. Bytes that were
+ * there and are not when they are needed, because a disk damaged them or a clock made them look old, are brought again, once.
  *
  * @throws file_changed where a local file is no longer what was hashed; blob_missing where nobody has the bytes;
- *   unsupported where a server without uploads does not know a step
+ *   unsupported where a server without uploads does not know a step; and whatever `send` throws
  */
-export async function uploadImage(transport: Transport, image: ImageUpload, options: UploadOptions): Promise<object> {
+export async function sendImage<T>(
+  transport: Transport,
+  image: ImageUpload,
+  options: UploadOptions,
+  send: (manifest: object) => Promise<T>,
+): Promise<T> {
+  const bring = () => uploadImage(transport, image, options);
+  const manifest = await bring();
+  try {
+    return await send(manifest);
+  } catch (error) {
+    if (!isOpenComputerError(error, "blob_missing")) throw error;
+    return await send(await bring());
+  }
+}
+
+async function uploadImage(transport: Transport, image: ImageUpload, options: UploadOptions): Promise<object> {
   const digests = await allDigests(image.manifest, (digest) => readSource(image, digest));
   if (digests.length === 0 && isKnownToAll(image)) return image.manifest;
   const found = await findMissing(transport, digests, options);

@@ -4,7 +4,7 @@ import { toNetworkFields } from "../api/network-fields";
 import { routes } from "../api/routes";
 import { networkPolicySchema } from "../api/schemas";
 import { parseWith } from "../image/manifest";
-import { uploadImage } from "./blobs";
+import { sendImage } from "./blobs";
 import { asOneBuild, followBuild } from "./build-stream";
 import { completeSandbox, sandboxAnswerSchema } from "./sandbox-answer";
 import { START_SILENCE_MS, type Transport } from "./transport";
@@ -27,7 +27,7 @@ export function createSandboxCalls(transport: Transport, onWarning: (message: st
           : await transport.json(sandboxAnswerSchema, { ...call, silenceTimeoutMs: START_SILENCE_MS });
       };
       const build = async (wanted: NonNullable<typeof image>) =>
-        send({ ...wire, image: await uploadImage(transport, wanted, { onWarning, ...options }) });
+        sendImage(transport, wanted, { onWarning, ...options }, (manifest) => send({ ...wire, image: manifest }));
       const info = await (image === undefined ? send(wire) : asOneBuild(options.signal, () => build(image)));
       return completeSandbox(info, { ...fields, fromImage }, { calls, onWarning, signal: options.signal });
     },

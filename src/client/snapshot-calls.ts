@@ -3,7 +3,7 @@ import type { CallOptions, ServerApi } from "../api/contract";
 import { routes } from "../api/routes";
 import { snapshotInfoSchema, snapshotUsageSchema } from "../api/schemas";
 import { isOpenComputerError } from "../errors";
-import { uploadImage } from "./blobs";
+import { sendImage } from "./blobs";
 import { asOneBuild, followBuild } from "./build-stream";
 import { followLog } from "./log-stream";
 import type { Transport } from "./transport";
@@ -33,11 +33,12 @@ const snapshotAnswerSchema = snapshotInfoSchema.transform((info) => ({
 export function createSnapshotCalls(transport: Transport, onWarning: (message: string) => void): SnapshotCalls {
   return {
     createSnapshot: ({ image, ...fields }, options = {}) =>
-      asOneBuild(options.signal, async () => {
-        const manifest = await uploadImage(transport, image, { onWarning, ...options });
-        const call = { method: "POST", path: routes.snapshots, json: { ...fields, image: manifest } } as const;
-        return await followBuild(transport, snapshotAnswerSchema, call, options);
-      }),
+      asOneBuild(options.signal, () =>
+        sendImage(transport, image, { onWarning, ...options }, async (manifest) => {
+          const call = { method: "POST", path: routes.snapshots, json: { ...fields, image: manifest } } as const;
+          return await followBuild(transport, snapshotAnswerSchema, call, options);
+        }),
+      ),
     listSnapshots: async ({ labels = {}, ...options } = {}) =>
       (await transport.json(
         z.array(snapshotAnswerSchema).nullable(),

@@ -143,6 +143,23 @@ describe("towards our own server", () => {
     });
   });
 
+  it.each([
+    ["before the build", { status: 422, json: { error: "gone", code: "blob_missing" } }],
+    ["in the middle of it", sse(["error", { error: "gone", code: "blob_missing" }])],
+  ])("brings bytes again that were there and are lost %s", async (_when, lost) => {
+    const missing = [[], [digestOf("one")]].map((digests) => ({ json: { missing: digests } }));
+    const replies = { [MISSING]: missing, [put("one")]: { status: 204 }, [CREATE]: [lost, RESULT] };
+    await create(replies, Image.base().addFile("/a", "one"));
+    expect(calls()).toEqual([MISSING, CREATE, MISSING, put("one"), CREATE]);
+  });
+
+  it("brings them again once, not for ever", async () => {
+    const lost = { status: 422, json: { error: "gone", code: "blob_missing" } };
+    const replies = { [MISSING]: lacksAll, [put("one")]: { status: 204 }, [CREATE]: lost };
+    await expect(create(replies, Image.base().addFile("/a", "one"))).rejects.toMatchObject({ code: "blob_missing" });
+    expect(calls().filter((call) => call === CREATE)).toHaveLength(2);
+  });
+
   it("ends with the server's error where it refuses bytes that are right", async () => {
     const full = { status: 500, json: { error: "disk full" } };
     const image = Image.base().addFile("/a", "one").addFile("/b", "two");

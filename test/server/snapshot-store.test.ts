@@ -5,7 +5,7 @@ import SqliteDatabase from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { RetentionRule, SnapshotRow } from "../../src/server/store/snapshot-store";
 import { openSqliteStore } from "../../src/server/store/sqlite-store";
-import type { OrgStore, Store } from "../../src/server/store/store";
+import type { OrgStore, SandboxRow, Store } from "../../src/server/store/store";
 import { makeOldHome, oldSnapshot } from "./old-home";
 import { sandboxRow } from "./sandbox-row";
 import { checkpointRow, currentOf, MANIFEST, publish, wishFor } from "./snapshot-wish";
@@ -227,6 +227,12 @@ describe("retention", () => {
     expect(await shape()).toBe("1:h1 3:h3 4:h4*");
   });
 
+  it("counts in the order in which versions were superseded, wherever the clock was", async () => {
+    for (const [index, hash] of ["h1", "h2", "h3", "h4"].entries())
+      await make(hash, { retention: { keepLast: 2 } }, 9 - index);
+    expect(await shape()).toBe("2:h2 3:h3 4:h4*");
+  });
+
   it("is of each name", async () => {
     for (const name of ["s", "t"]) for (const hash of ["h1", "h2", "h3"]) await publish(org, wishFor(name, hash));
     await store.dropSuperseded(9);
@@ -290,12 +296,17 @@ it("lists names that have all labels", async () => {
 });
 
 it("knows its running users, but not those of a name that was deleted", async () => {
-  await org.insertSandbox(sandboxRow("before", { snapshot: "s", snapshotVersion: 1, startedAt: 1 }));
-  await make("h1", {}, 5);
-  await org.insertSandbox(sandboxRow("one", { snapshot: "s", snapshotVersion: 1, startedAt: 5 }));
-  await org.insertSandbox(sandboxRow("two", { snapshot: "s", snapshotVersion: 2, startedAt: 6 }));
-  await org.insertSandbox(sandboxRow("dead", { snapshot: "s", snapshotVersion: 2, startedAt: 6, status: "stopped" }));
-  await org.insertSandbox(sandboxRow("else", { snapshot: "t", snapshotVersion: 1, startedAt: 6 }));
+  const user = (id: string, snapshotId: string, snapshotVersion: number, more: Partial<SandboxRow> = {}) =>
+    org.insertSandbox(sandboxRow(id, { snapshot: "s", snapshotId, snapshotVersion, ...more }));
+  const deleted = await make("h0");
+  await user("before", deleted.id, 1, { startedAt: 9 });
+  await org.snapshots.deleteVersion(deleted);
+  const { id } = await make("h1", {}, 5);
+  await user("one", id, 1, { startedAt: 5 });
+  // The clock was set back.
+  await user("two", id, 2, { startedAt: 3 });
+  await user("dead", id, 2, { status: "stopped" });
+  await user("else", "another", 1, { snapshot: "t" });
   expect(await org.snapshots.listUsers("s")).toEqual([
     { sandboxId: "two", version: 2 },
     { sandboxId: "one", version: 1 },

@@ -23,8 +23,11 @@ export type Destinations = Readonly<Record<Audience, readonly HostDestination[]>
  * the server, as sandboxes do.
  */
 export interface NetworkExits {
-  /** States the rules, and from then on each minute again: names move, and whoever reloads a firewall flushes it. */
-  open(destinations: Destinations): Promise<void>;
+  /**
+   * States the rules, and from then on each minute again: names move, and whoever reloads a firewall flushes it. `before`
+   * is done before each of these times: what confines must be there when what lets out is.
+   */
+  open(destinations: Destinations, before: () => Promise<void>): Promise<void>;
   /** Gives a link the exits of an audience; until then it has none. One that is gone is fine. */
   admit(link: string, audience: Audience): Promise<void>;
   /** Whether a sandbox that is not confined reaches these addresses, at one port at least. */
@@ -56,12 +59,14 @@ export function createNetworkExits(home: string, reach: readonly string[]): Netw
     ]);
   };
   return {
-    async open(destinations) {
+    async open(destinations, before) {
       await forgetOrphans(home);
       await state(destinations);
       timer = setInterval(() => {
         // Until the next try the rules stay as they are.
-        stating = state(destinations).catch(() => undefined);
+        stating = before()
+          .then(() => state(destinations))
+          .catch(() => undefined);
       }, REFRESH_MS).unref();
     },
     admit: (link, audience) => setGroup(link, groupOf(home, audience)),

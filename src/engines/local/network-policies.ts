@@ -8,7 +8,7 @@ import { HOST_ADDRESS, LINK_PREFIX } from "./firewall-rules";
 import type { Hand } from "./hand";
 import { createNameServer } from "./name-server";
 import type { NetworkExits } from "./network-exits";
-import { admitNamed, confine, NAMED_SECONDS, unconfine } from "./network-reach";
+import { admitNamed, confine, confinedLinks, NAMED_SECONDS, unconfine } from "./network-reach";
 import { type SlotClaim, slotAddresses } from "./network-slots";
 import { readRecordFile, writeRecordFile } from "./record-file";
 
@@ -29,6 +29,8 @@ export interface NetworkPolicies {
   apply(claim: SlotClaim, policy: NetworkPolicy): Promise<InsideView>;
   /** Does it again, for a network that is in use since before this engine started. */
   renew(slot: number): Promise<void>;
+  /** Does it again for each network whose rules are gone: whoever reloads a firewall flushes all of it. */
+  mend(): Promise<void>;
   /** Undoes it, once the network's link is gone; where there is nothing to undo, that is fine. */
   lift(slot: number): Promise<void>;
   close(): Promise<void>;
@@ -47,7 +49,10 @@ export function createNetworkPolicies(
     const block = toBlock(address);
     return block !== null && mayReach(block);
   };
+  const held = new Map<number, { readonly claim: SlotClaim; readonly list: AllowList }>();
+  let mending: Promise<void> = Promise.resolve();
   const hold = async (claim: SlotClaim, list: AllowList) => {
+    held.set(claim.slot, { claim, list });
     await confine(claim, list.blocks, await names.port());
     names.serve(slotAddresses(claim.slot).inside, {
       allowsName: list.allowsName,
@@ -77,8 +82,19 @@ export function createNetworkPolicies(
           toAllowList(record.allow, () => true),
         );
     },
+    async mend() {
+      const confined = await confinedLinks();
+      for (const [slot, { claim, list }] of [...held]) {
+        if (confined.has(`${LINK_PREFIX}${slot}`) || held.get(slot)?.claim !== claim) continue;
+        mending = hold(claim, list);
+        await mending;
+      }
+    },
     async lift(slot) {
       names.forget(slotAddresses(slot).inside);
+      held.delete(slot);
+      // What is being stated now would come after what is undone.
+      await mending.catch(() => undefined);
       const record = await readRecordFile(recordFile(slot), recordSchema);
       if (record) await unconfine(record);
     },

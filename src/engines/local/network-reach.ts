@@ -1,3 +1,4 @@
+import { runCommand } from "./command";
 import { changeFirewall } from "./firewall";
 import {
   HOST_ADDRESS,
@@ -27,12 +28,21 @@ import type { SlotClaim } from "./network-slots";
  * be kept, so that whoever was told an address can go there.
  */
 export const NAMED_SECONDS = 3600;
+/** Which sandboxes are confined, and to what. */
+const CONFINED = `${REACH_TABLE} confined`;
 /** Addresses of names at one time. */
 const MAX_NAMED = 4096;
 
 /** Confines a sandbox to these addresses and blocks, and to names that are told at `port` of the host's address. */
 export async function confine(claim: SlotClaim, blocks: readonly string[], port: number): Promise<void> {
   await changeFirewall([...sharedRules(), ...ownRules(claim, blocks, port)]);
+}
+
+/** The links that are confined now, whoever's they are. */
+export async function confinedLinks(): Promise<ReadonlySet<string>> {
+  // Where there is no such map, none is.
+  const listed = await runCommand("nft", ["list", "map", ...CONFINED.split(" ")]).catch(() => "");
+  return new Set([...listed.matchAll(/"([^"]+)" : jump /g)].map(([, link = ""]) => link));
 }
 
 /** Lets a confined sandbox reach addresses that a name stands for, for {@link NAMED_SECONDS} from now. */
@@ -49,7 +59,7 @@ export async function unconfine(claim: SlotClaim): Promise<void> {
     // Stated first, because what is not there cannot be deleted; the port is never asked.
     ...sharedRules(),
     ...ownRules(claim, [], 53),
-    `delete element ${REACH_TABLE} confined { "${link}" }`,
+    `delete element ${CONFINED} { "${link}" }`,
     `delete element ${REACH_TABLE} lookups { "${link}" }`,
     ...[rules, lookup].map((chain) => `delete chain ${REACH_TABLE} ${chain}`),
     ...[blocks, named].map((set) => `delete set ${REACH_TABLE} ${set}`),
@@ -84,7 +94,7 @@ function ownRules(claim: SlotClaim, allowed: readonly string[], port: number): s
     `add set ${REACH_TABLE} ${named} { type ipv4_addr; size ${MAX_NAMED}; flags dynamic,timeout; timeout ${NAMED_SECONDS}s; }`,
     ...statedChain(REACH_TABLE, rules, confinement),
     ...statedChain(REACH_TABLE, lookup, [`${QUESTION} dnat ip to ${HOST_ADDRESS}:${port}`]),
-    `add element ${REACH_TABLE} confined { "${link}" : jump ${rules} }`,
+    `add element ${CONFINED} { "${link}" : jump ${rules} }`,
     `add element ${REACH_TABLE} lookups { "${link}" : jump ${lookup} }`,
   ];
 }

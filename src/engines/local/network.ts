@@ -88,7 +88,7 @@ export function createNetworkPool(
       // As long as a slot is taken, no server lowers what raising makes: so it need not be looked at again.
       anchor = await claimSlot(home);
       await raiseHostNetwork();
-      await exits.open(destinations);
+      await exits.open(destinations, policies.mend);
       for (const slot of await ownedSlots(home)) {
         if (slot === anchor.slot) continue;
         if (!inUse.has(slot)) await removeNetwork(hand, slot, policies);

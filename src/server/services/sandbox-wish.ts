@@ -44,7 +44,8 @@ export function toNewRow(id: string, wish: SandboxWish, origin: Origin, now: num
   return {
     ...{ id, status: "running", startedAt: now, stoppedAt: null, deadline: null },
     ...{ checkpointId: origin.checkpoint.id, restoringTo: null },
-    ...{ snapshot: origin.snapshot?.name ?? null, snapshotVersion: origin.snapshot?.version ?? null },
+    ...{ snapshot: origin.snapshot?.name ?? null, snapshotId: origin.snapshot?.id ?? null },
+    snapshotVersion: origin.snapshot?.version ?? null,
     ...{ envs, metadata, memoryMB, cpuCount, diskMB, timeoutSeconds, tags, network, owner, stopReason: null },
     tagsUpdatedAt: Object.keys(tags).length > 0 ? now : null,
   };

@@ -4,6 +4,7 @@ import { blobReferencesMigration } from "./blob-references-migration";
 import { sandboxCheckpointsMigration } from "./sandbox-checkpoints-migration";
 import { sandboxDiskMigration } from "./sandbox-disk-migration";
 import { sandboxFieldsMigration } from "./sandbox-fields-migration";
+import { sandboxSnapshotMigration } from "./sandbox-snapshot-migration";
 import { snapshotVersionsMigration } from "./snapshot-versions-migration";
 import type { Tables } from "./tables";
 
@@ -35,6 +36,7 @@ export function listMigrations(blobDir: string): Record<string, Migration> {
     "0004_sandbox_fields": sandboxFieldsMigration,
     "0005_sandbox_checkpoints": sandboxCheckpointsMigration,
     "0006_sandbox_disk": sandboxDiskMigration,
+    "0007_sandbox_snapshot": sandboxSnapshotMigration,
   };
 }
 

@@ -48,9 +48,17 @@ export async function promoteVersion(tx: Tx, { id, version }: VersionKey, now: n
     .select("current_version")
     .where("id", "=", id)
     .executeTakeFirstOrThrow();
-  if (before !== version) await setVersion(tx, { id, version: before }, { superseded_at: now });
+  if (before !== version)
+    await setVersion(tx, { id, version: before }, { superseded_at: await nextMoment(tx, id, now) });
   await tx.updateTable("snapshots").set({ current_version: version }).where("id", "=", id).execute();
   await dropSuperseded(tx, now, id);
+}
+
+/** Now, and after all that was superseded before: a clock that was set back does not make the newest the oldest. */
+async function nextMoment(tx: Tx, id: string, now: number): Promise<number> {
+  const versions = tx.selectFrom("snapshot_versions").where("snapshot_id", "=", id);
+  const { latest } = await versions.select(tx.fn.max("superseded_at").as("latest")).executeTakeFirstOrThrow();
+  return Math.max(now, Number(latest ?? 0) + 1);
 }
 
 /** The name as it is, or made. @throws conflict where it must be new and is not */

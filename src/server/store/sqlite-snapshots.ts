@@ -49,17 +49,14 @@ export class SqliteSnapshots implements SnapshotStore {
   }
 
   async listUsers(name: string): Promise<SnapshotUser[]> {
-    // Sandboxes of a name that was deleted and given again are not its users.
+    // By the id: sandboxes of a name that was deleted and given again are not its users.
     const rows = await this.db
       .selectFrom("sandboxes")
-      .innerJoin("snapshots", (join) =>
-        join.onRef("snapshots.name", "=", "sandboxes.snapshot").onRef("snapshots.org_id", "=", "sandboxes.org_id"),
-      )
+      .innerJoin("snapshots", "snapshots.id", "sandboxes.snapshot_id")
       .select(["sandboxes.id", "sandboxes.snapshot_version"])
       .where("sandboxes.org_id", "=", this.orgId)
       .where("snapshots.name", "=", name)
       .where("sandboxes.status", "<>", "stopped")
-      .whereRef("sandboxes.started_at", ">=", "snapshots.created_at")
       .orderBy("sandboxes.seq", "desc")
       .execute();
     return rows.map((row) => ({ sandboxId: row.id, version: row.snapshot_version }));

@@ -154,8 +154,9 @@ export interface SandboxRow {
   readonly status: SandboxStatus;
   /** What it stands on. */
   readonly checkpointId: string;
-  /** The snapshot it was created from, by name and version. */
+  /** The snapshot it was created from: its name, whose name that was then, and the version. */
   readonly snapshot: string | null;
+  readonly snapshotId: string | null;
   readonly snapshotVersion: number | null;
   readonly envs: Readonly<Record<string, string>>;
   readonly metadata: Readonly<Record<string, string>>;

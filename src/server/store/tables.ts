@@ -81,6 +81,7 @@ export interface Tables {
     restoring_to: string | null;
     disk_mb: number | null;
     stop_reason: string | null;
+    snapshot_id: string | null;
   };
   sandbox_checkpoints: {
     seq: Generated<number>;
