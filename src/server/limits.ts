@@ -14,7 +14,7 @@ export interface Limits {
   readonly maxStoredGB: number;
   /** Requests that have no answer yet. Default 1,000. */
   readonly maxRequests: number;
-  /** Readers of event streams. Default 250. */
+  /** Readers of event streams, among them those who wait for a sandbox that is asked for. Default 1,000. */
   readonly maxStreams: number;
   /** Commands that run. Default 1,000. */
   readonly maxCommands: number;
@@ -44,7 +44,7 @@ export const LIMITS: Readonly<Record<keyof Limits, LimitSetting>> = {
   maxCheckpoints: { variable: "OPENCOMPUTER_MAX_CHECKPOINTS", standard: 10_000, most: 1_000_000 },
   maxStoredGB: { variable: "OPENCOMPUTER_MAX_STORED_GB", standard: 200, most: 1_000_000 },
   maxRequests: { variable: "OPENCOMPUTER_MAX_REQUESTS", standard: 1_000, most: 1_000_000 },
-  maxStreams: { variable: "OPENCOMPUTER_MAX_STREAMS", standard: 250, most: 1_000_000 },
+  maxStreams: { variable: "OPENCOMPUTER_MAX_STREAMS", standard: 1_000, most: 1_000_000 },
   maxCommands: { variable: "OPENCOMPUTER_MAX_COMMANDS", standard: 1_000, most: 1_000_000 },
   maxOutputMB: { variable: "OPENCOMPUTER_MAX_OUTPUT_MB", standard: 512, most: 1_000_000 },
   // Node holds no longer text.

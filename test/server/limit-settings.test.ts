@@ -17,6 +17,11 @@ describe("the limits", () => {
     }
   });
 
+  it("let everybody wait who may ask: for a sandbox by an event stream", () => {
+    expect(DEFAULT_LIMITS.maxStreams).toBeGreaterThanOrEqual(DEFAULT_LIMITS.maxRequests);
+    expect(DEFAULT_LIMITS.maxConnections).toBeGreaterThan(DEFAULT_LIMITS.maxRequests);
+  });
+
   it("are all in the guide", () => {
     const guide = readFileSync(join(__dirname, "..", "..", "docs", "limits.md"), "utf8");
     expect(Object.values(LIMITS).filter(({ variable }) => !guide.includes(`\`${variable}\``))).toEqual([]);
