@@ -21,10 +21,10 @@ export function say(line = "") {
  * @returns {Promise<T>}
  */
 export async function step(title, work) {
-  const startedMs = Date.now();
+  const startedMs = performance.now();
   let detail = "";
   const isTerminal = Boolean(process.stdout.isTTY);
-  const seconds = () => `${Math.round((Date.now() - startedMs) / 1000)} s`;
+  const seconds = () => `${Math.round((performance.now() - startedMs) / 1000)} s`;
   const pulse = () => {
     const line = `  … ${seconds()}${detail && `  ${detail}`}`;
     if (isTerminal) process.stdout.write(`\r${ESC}2K${line.slice(0, (process.stdout.columns ?? 80) - 1)}`);

@@ -202,7 +202,7 @@ export const restore: Deed = (site) =>
     await site.exec(id, `mkdir -p m && printf %s ${text} > m/.lost && mv m/.lost m/lost`);
     account.settle(dirty);
     const after = { status: "running", files: taken.files } as const;
-    account.ask(after);
+    account.ask({ ...after, isRestoring: true });
     await site.ask("POST", `/sandboxes/${id}/checkpoints/${taken.id}/restore`);
     account.settle({ ...after, isRestoring: true });
     await site.ask("GET", `/sandboxes/${id}`);

@@ -21,7 +21,9 @@ export function collectWhenIdle(lookMs = LOOK_MS): () => void {
     const now = performance.eventLoopUtilization();
     const { utilization } = performance.eventLoopUtilization(now, before);
     before = now;
-    if (utilization > IDLE_SHARE || process.memoryUsage().heapUsed < keptBytes + WORTH_BYTES) return;
+    const { heapUsed } = process.memoryUsage();
+    keptBytes = Math.min(keptBytes, heapUsed);
+    if (utilization > IDLE_SHARE || heapUsed < keptBytes + WORTH_BYTES) return;
     collect();
     // The first one marks what only finalizers held, the second gives it back.
     collect();

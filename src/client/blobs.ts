@@ -1,5 +1,5 @@
 import type { Readable } from "node:stream";
-import type { z } from "zod";
+import { z } from "zod";
 import type { BuildOptions, CallOptions, ImageUpload } from "../api/contract";
 import { routes } from "../api/routes";
 import { missingBlobsResponseSchema } from "../api/schemas";
@@ -27,7 +27,7 @@ export interface UploadOptions extends BuildOptions {
 /**
  * Brings the bytes of an image to the server and then sends the manifest: towards our own server only bytes that it lacks
  * travel, by digest; towards one without uploads (the hosted service) they are put into the manifest. Bytes that were
- * there and are not when they are needed, because a disk damaged them or a clock made them look old, are brought again, once.
+ * there and are not when they are needed, because a disk damaged them or a clock made them look old, are brought again: each once.
  *
  * @throws file_changed where a local file is no longer what was hashed; blob_missing where nobody has the bytes;
  *   unsupported where a server without uploads does not know a step; and whatever `send` throws
@@ -38,15 +38,28 @@ export async function sendImage<T>(
   options: UploadOptions,
   send: (manifest: object) => Promise<T>,
 ): Promise<T> {
-  const bring = () => uploadImage(transport, image, options);
-  const manifest = await bring();
-  try {
-    return await send(manifest);
-  } catch (error) {
-    if (!isOpenComputerError(error, "blob_missing")) throw error;
-    return await send(await bring());
+  for (const lost = new Set<string>(); ; ) {
+    const manifest = await uploadImage(transport, image, options);
+    try {
+      return await send(manifest);
+    } catch (error) {
+      const news = missingIn(error).filter((digest) => !lost.has(digest));
+      if (news.length === 0) throw error;
+      for (const digest of news) lost.add(digest);
+      const message = `the server has lost ${countFiles(news)} since; uploading again`;
+      options.onBuildLog?.({ step: 0, type: "upload", message });
+    }
   }
 }
+
+/** What a server says that it needs and has not. */
+function missingIn(error: unknown): readonly string[] {
+  if (!isOpenComputerError(error, "blob_missing")) return [];
+  return detailsSchema.safeParse(error.details).data?.digests ?? [];
+}
+
+const detailsSchema = z.object({ digests: z.array(z.string()) });
+const countFiles = (files: readonly unknown[]) => (files.length === 1 ? "1 file" : `${files.length} files`);
 
 async function uploadImage(transport: Transport, image: ImageUpload, options: UploadOptions): Promise<object> {
   const digests = await allDigests(image.manifest, (digest) => readSource(image, digest));
@@ -73,15 +86,14 @@ function tellProgress(sources: readonly BlobSource[], { onBuildLog }: BuildOptio
   const tell = (message: string) => onBuildLog?.({ step: 0, type: "upload", message });
   const sizeBytes = sources.reduce((sum, source) => sum + source.sizeBytes, 0);
   const isLarge = sources.length > QUIET_UPLOAD.files || sizeBytes > QUIET_UPLOAD.sizeBytes;
-  const files = sources.length === 1 ? "1 file" : `${sources.length} files`;
-  if (isLarge) tell(`uploading ${files} (${formatSize(sizeBytes)})`);
+  if (isLarge) tell(`uploading ${countFiles(sources)} (${formatSize(sizeBytes)})`);
   let done = 0;
   let toldAt = performance.now();
   return () => {
     done += 1;
     if (performance.now() - toldAt < PROGRESS_INTERVAL_MS) return;
     toldAt = performance.now();
-    tell(`uploaded ${done} of ${files}`);
+    tell(`uploaded ${done} of ${countFiles(sources)}`);
   };
 }
 

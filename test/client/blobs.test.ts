@@ -143,21 +143,30 @@ describe("towards our own server", () => {
     });
   });
 
+  const lost = (...contents: string[]) => ({
+    error: "gone",
+    code: "blob_missing",
+    details: { digests: contents.map((content) => digestOf(content)) },
+  });
+  const missing = (...contents: string[]) => ({ json: { missing: contents.map((content) => digestOf(content)) } });
+  const stored = { [put("one")]: { status: 204 }, [put("two")]: { status: 204 } };
+
   it.each([
-    ["before the build", { status: 422, json: { error: "gone", code: "blob_missing" } }],
-    ["in the middle of it", sse(["error", { error: "gone", code: "blob_missing" }])],
-  ])("brings bytes again that were there and are lost %s", async (_when, lost) => {
-    const missing = [[], [digestOf("one")]].map((digests) => ({ json: { missing: digests } }));
-    const replies = { [MISSING]: missing, [put("one")]: { status: 204 }, [CREATE]: [lost, RESULT] };
+    ["before the build", { status: 422, json: lost("one") }],
+    ["in the middle of it", sse(["error", lost("one")])],
+  ])("brings bytes again that were there and are lost %s", async (_when, reply) => {
+    const replies = { [MISSING]: [missing(), missing("one")], ...stored, [CREATE]: [reply, RESULT] };
     await create(replies, Image.base().addFile("/a", "one"));
     expect(calls()).toEqual([MISSING, CREATE, MISSING, put("one"), CREATE]);
   });
 
-  it("brings them again once, not for ever", async () => {
-    const lost = { status: 422, json: { error: "gone", code: "blob_missing" } };
-    const replies = { [MISSING]: lacksAll, [put("one")]: { status: 204 }, [CREATE]: lost };
-    await expect(create(replies, Image.base().addFile("/a", "one"))).rejects.toMatchObject({ code: "blob_missing" });
-    expect(calls().filter((call) => call === CREATE)).toHaveLength(2);
+  it("brings again as many as are found to be lost, one after the other, but each once", async () => {
+    const asked = [missing(), missing("one"), missing("two"), missing("one")];
+    const answers = ["one", "two", "one"].map((content) => sse(["error", lost(content)]));
+    const replies = { [MISSING]: asked, ...stored, [CREATE]: answers };
+    const image = Image.base().addFile("/a", "one").addFile("/b", "two");
+    await expect(create(replies, image)).rejects.toMatchObject({ code: "blob_missing" });
+    expect(calls()).toEqual([MISSING, CREATE, MISSING, put("one"), CREATE, MISSING, put("two"), CREATE]);
   });
 
   it("ends with the server's error where it refuses bytes that are right", async () => {

@@ -233,6 +233,19 @@ describe("retention", () => {
     expect(await shape()).toBe("2:h2 3:h3 4:h4*");
   });
 
+  it("forgets by age what was superseded after a clock was ahead for a while", async () => {
+    const rule = { keepLast: 9, ttlSeconds: 60 };
+    for (const [hash, now] of [
+      ["h1", 1],
+      ["h2", 1e9],
+      ["h3", 2],
+      ["h4", 3],
+    ] as const)
+      await make(hash, { retention: rule }, now);
+    await store.dropSuperseded(60_003);
+    expect(await shape()).toBe("1:h1 4:h4*");
+  });
+
   it("is of each name", async () => {
     for (const name of ["s", "t"]) for (const hash of ["h1", "h2", "h3"]) await publish(org, wishFor(name, hash));
     await store.dropSuperseded(9);

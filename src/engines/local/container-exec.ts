@@ -25,7 +25,7 @@ export async function execInContainer(
 ): Promise<Execution> {
   if (/^\/(proc|sys)(\/|$)/.test(posix.normalize(spec.cwd ?? "/"))) throw noDirectory(spec);
   const connection = await deps.agents.of(basename(dir)).catch(async (error) => {
-    throw (await endsNow(dir)) ? gone(dir) : error;
+    throw (await endsSoon(dir)) ? gone(dir) : error;
   });
   const command = connection.start(commandLine(spec, deps.facts.env), spec.stdin);
   const started = await withLimit(command, connection, dir);
@@ -51,12 +51,12 @@ async function withLimit({ started }: AgentCommand, connection: AgentConnection,
 /** Who hears that a command was lost with its container finds that container ended. */
 async function settled(exited: Promise<AgentExit | null>, dir: string): Promise<AgentExit | null> {
   const exit = await exited;
-  if (exit === null) await endsNow(dir);
+  if (exit === null) await endsSoon(dir);
   return exit;
 }
 
 /** Whether a container whose connection is lost ends: it takes a moment. */
-async function endsNow(dir: string): Promise<boolean> {
+async function endsSoon(dir: string): Promise<boolean> {
   const until = performance.now() + LAST_MOMENT_MS;
   while (await isRunning(dir)) {
     if (performance.now() > until) return false;
@@ -67,7 +67,7 @@ async function endsNow(dir: string): Promise<boolean> {
 
 async function startError(start: AgentStart, dir: string, spec: ExecSpec): Promise<OpenComputerError> {
   if (start.kind === "no-directory") return noDirectory(spec);
-  const ended = start.kind === "lost" ? await endsNow(dir) : !(await isRunning(dir));
+  const ended = start.kind === "lost" ? await endsSoon(dir) : !(await isRunning(dir));
   if (ended) return gone(dir);
   const what = `cannot start a command in ${basename(dir)}`;
   if (start.kind === "failed") {

@@ -154,7 +154,7 @@ export async function endContainer(deps: ContainerDeps, dir: string): Promise<vo
   if (record?.process) await endProcess(record.process);
   deps.agents.drop(id);
   const forget = async () => {
-    await deps.runtime.remove(id);
+    await deps.runtime.remove(id, record?.process !== undefined);
     await removeCgroups(id);
     const rootfs = join(deps.home.merged, id);
     await unmount(deps.hand, rootfs);

@@ -22,7 +22,11 @@ export const REFUSE = "refuse";
 /** One question to the engine's name server, as sandboxes that reach certain names put it. */
 export const QUESTION = `ip daddr ${HOST_ADDRESS} udp dport 53`;
 
+/** Set in the groups of links whose sandboxes have a list: a link keeps its group when somebody flushes the firewall. */
+export const LISTED_BIT = 2;
+
 const FROM_SANDBOX = `iifname "${LINK_PREFIX}*"`;
+const FROM_LISTED = `${FROM_SANDBOX} iifgroup & ${LISTED_BIT} == ${LISTED_BIT}`;
 const TO_SANDBOX = `oifname "${LINK_PREFIX}*"`;
 
 /** The commands that make a chain hold these rules and no others. */
@@ -96,7 +100,8 @@ function judgement(): string[] {
   const before = "filter hook prerouting priority mangle";
   return [
     ...statedChain(REACH_TABLE, REFUSE, refuse),
-    ...statedChain(REACH_TABLE, "reach", ["iifname vmap @confined"], before),
+    // Whose list is gone reaches nothing until it is stated again.
+    ...statedChain(REACH_TABLE, "reach", ["iifname vmap @confined", `${FROM_LISTED} goto ${REFUSE}`], before),
     ...statedChain(REACH_TABLE, "leave", leave, `${before} + 1`),
     ...statedChain(REACH_TABLE, "lookup", ["iifname vmap @lookups"], "nat hook prerouting priority dstnat"),
   ];

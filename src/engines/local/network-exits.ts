@@ -6,12 +6,15 @@ import { isClosed, isMetadata } from "./closed-addresses";
 import { runCommand } from "./command";
 import { createDoorFinder, type Door, toText } from "./doors";
 import { changeFirewall } from "./firewall";
-import { REACH_TABLE, SANDBOX_RANGE, sharedRules, statedChain, statedSet } from "./firewall-rules";
+import { LISTED_BIT, REACH_TABLE, SANDBOX_RANGE, sharedRules, statedChain, statedSet } from "./firewall-rules";
 import type { HostDestination } from "./host-destinations";
 import { slotOwners } from "./network-slots";
 
 /** Whose link it is: build steps may know mirrors that sandboxes do not. */
 export type Audience = "steps" | "sandboxes";
+
+/** What a link is known by. Sandboxes with a list have the exits of all others, and nothing where their list is gone. */
+export type LinkGroup = Audience | "listed";
 
 /** Where the host's settings send them. */
 export type Destinations = Readonly<Record<Audience, readonly HostDestination[]>>;
@@ -24,12 +27,12 @@ export type Destinations = Readonly<Record<Audience, readonly HostDestination[]>
  */
 export interface NetworkExits {
   /**
-   * States the rules, and from then on each minute again: names move, and whoever reloads a firewall flushes it. `before`
-   * is done before each of these times: what confines must be there when what lets out is.
+   * States the rules, and from then on each minute again: names move, and whoever reloads a firewall flushes it.
+   * `restate` does the same for what others state.
    */
-  open(destinations: Destinations, before: () => Promise<void>): Promise<void>;
-  /** Gives a link the exits of an audience; until then it has none. One that is gone is fine. */
-  admit(link: string, audience: Audience): Promise<void>;
+  open(destinations: Destinations, restate: () => Promise<void>): Promise<void>;
+  /** Gives a link the exits of a group; until then it has none. One that is gone is fine. */
+  admit(link: string, group: LinkGroup): Promise<void>;
   /** Whether a sandbox that is not confined reaches these addresses, at one port at least. */
   mayReach(block: AddressBlock): boolean;
   /** States nothing any more, and where `forget` says so, removes what was stated. */
@@ -37,7 +40,8 @@ export interface NetworkExits {
 }
 
 const REFRESH_MS = 60_000;
-const AUDIENCES = ["steps", "sandboxes"] as const;
+const GROUPS: Readonly<Record<LinkGroup, number>> = { steps: 0, sandboxes: 1, listed: LISTED_BIT + 1 };
+const GROUP_NAMES = Object.keys(GROUPS) as LinkGroup[];
 const EXITS = `${REACH_TABLE} exits`;
 
 /** @param reach addresses and blocks that the operator opened; an address means itself, whatever it is */
@@ -56,20 +60,19 @@ export function createNetworkExits(home: string, reach: readonly string[]): Netw
       ...sharedRules(),
       ...stated(groupOf(home, "steps"), { ...exits, doors: ofSteps }),
       ...stated(groupOf(home, "sandboxes"), { ...exits, doors: ofSandboxes }),
+      ...stated(groupOf(home, "listed"), { ...exits, doors: ofSandboxes }),
     ]);
   };
   return {
-    async open(destinations, before) {
+    async open(destinations, restate) {
       await forgetOrphans(home);
       await state(destinations);
       timer = setInterval(() => {
         // Until the next try the rules stay as they are.
-        stating = before()
-          .then(() => state(destinations))
-          .catch(() => undefined);
+        stating = Promise.allSettled([restate(), state(destinations)]).then(() => undefined);
       }, REFRESH_MS).unref();
     },
-    admit: (link, audience) => setGroup(link, groupOf(home, audience)),
+    admit: (link, group) => setGroup(link, groupOf(home, group)),
     mayReach(block) {
       if (named.some((one) => covers(one, block)) || ofSandboxes.some((door) => isAt(door, block))) return true;
       if (isMetadata(block) || isOfHost(block) || isOfSandbox(block)) return false;
@@ -78,7 +81,7 @@ export function createNetworkExits(home: string, reach: readonly string[]): Netw
     async close(forget) {
       clearInterval(timer);
       await stating;
-      if (forget) for (const audience of AUDIENCES) await removeGroup(groupOf(home, audience));
+      if (forget) for (const name of GROUP_NAMES) await removeGroup(groupOf(home, name));
     },
   };
 }
@@ -100,10 +103,10 @@ function isOfSandbox(block: AddressBlock): boolean {
   return range !== null && covers(range, block);
 }
 
-/** The group of an audience's links: a number that no other home has, by any odds, and not low as those of others are. */
-export function groupOf(home: string, audience: Audience): number {
+/** The number of a group of links: one that no other home has, by any odds, and not low as those of others are. */
+export function groupOf(home: string, group: LinkGroup): number {
   const number = Number.parseInt(createHash("sha256").update(home).digest("hex").slice(0, 7), 16);
-  return 2 ** 30 + number * 2 + AUDIENCES.indexOf(audience);
+  return 2 ** 30 + number * 4 + GROUPS[group];
 }
 
 async function setGroup(link: string, group: number): Promise<void> {
@@ -181,6 +184,6 @@ async function forgetOrphans(own: string): Promise<void> {
   // The rules first: whoever states some has a slot by then.
   const groups = await groupsWithExits();
   const homes = [...(await slotOwners()), own];
-  const alive = new Set(homes.flatMap((home) => AUDIENCES.map((audience) => groupOf(home, audience))));
+  const alive = new Set(homes.flatMap((home) => GROUP_NAMES.map((name) => groupOf(home, name))));
   for (const group of groups) if (!alive.has(group)) await removeGroup(group);
 }

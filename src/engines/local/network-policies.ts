@@ -8,7 +8,7 @@ import { HOST_ADDRESS, LINK_PREFIX } from "./firewall-rules";
 import type { Hand } from "./hand";
 import { createNameServer } from "./name-server";
 import type { NetworkExits } from "./network-exits";
-import { admitNamed, confine, confinedLinks, NAMED_SECONDS, unconfine } from "./network-reach";
+import { admitNamed, type Confinement, confine, NAMED_SECONDS, unconfine } from "./network-reach";
 import { type SlotClaim, slotAddresses } from "./network-slots";
 import { readRecordFile, writeRecordFile } from "./record-file";
 
@@ -27,13 +27,18 @@ export interface NetworkPolicies {
    * @throws invalid_input for a destination that is none, or that no sandbox of this server reaches
    */
   apply(claim: SlotClaim, policy: NetworkPolicy): Promise<InsideView>;
-  /** Does it again, for a network that is in use since before this engine started. */
-  renew(slot: number): Promise<void>;
-  /** Does it again for each network whose rules are gone: whoever reloads a firewall flushes all of it. */
-  mend(): Promise<void>;
+  /** Does it again, for a network that is in use since before this engine started; says whether there is a list. */
+  renew(slot: number): Promise<boolean>;
+  /** States all of it again: whoever reloads a firewall flushes it. */
+  restate(): Promise<void>;
   /** Undoes it, once the network's link is gone; where there is nothing to undo, that is fine. */
   lift(slot: number): Promise<void>;
   close(): Promise<void>;
+}
+
+interface Held extends Pick<Confinement, "claim" | "blocks"> {
+  /** Addresses of names that it may know. */
+  readonly told: () => string[];
 }
 
 const recordSchema = z.object({ slot: z.int(), claim: z.string(), allow: z.array(z.string()) });
@@ -49,16 +54,20 @@ export function createNetworkPolicies(
     const block = toBlock(address);
     return block !== null && mayReach(block);
   };
-  const held = new Map<number, { readonly claim: SlotClaim; readonly list: AllowList }>();
-  let mending: Promise<void> = Promise.resolve();
+  const held = new Map<number, Held>();
+  let restating: Promise<void> = Promise.resolve();
   const hold = async (claim: SlotClaim, list: AllowList) => {
-    held.set(claim.slot, { claim, list });
-    await confine(claim, list.blocks, await names.port());
-    names.serve(slotAddresses(claim.slot).inside, {
-      allowsName: list.allowsName,
-      mayReach: isOpen,
-      admit: createAdmission(claim),
-    });
+    const admission = createAdmission(claim);
+    const { allowsName, blocks } = list;
+    held.set(claim.slot, { claim, blocks, told: admission.told });
+    await confine([{ claim, blocks, port: await names.port(), named: [] }]);
+    names.serve(slotAddresses(claim.slot).inside, { allowsName, mayReach: isOpen, admit: admission.admit });
+  };
+  const restateAll = async () => {
+    if (held.size === 0) return;
+    const port = await names.port();
+    const toConfinement = ({ told, ...one }: Held): Confinement => ({ ...one, port, named: told() });
+    await confine([...held.values()].map(toConfinement));
   };
   return {
     async apply({ slot, claim }, policy) {
@@ -75,30 +84,29 @@ export function createNetworkPolicies(
     },
     async renew(slot) {
       const record = await readRecordFile(recordFile(slot), recordSchema);
+      if (record === null) return false;
       // What was said when it was made holds; the firewall keeps closed what has been closed since.
-      if (record)
-        await hold(
-          record,
-          toAllowList(record.allow, () => true),
-        );
+      const list = toAllowList(record.allow, () => true);
+      await hold(record, list);
+      return true;
     },
-    async mend() {
-      const confined = await confinedLinks();
-      for (const [slot, { claim, list }] of [...held]) {
-        if (confined.has(`${LINK_PREFIX}${slot}`) || held.get(slot)?.claim !== claim) continue;
-        mending = hold(claim, list);
-        await mending;
-      }
+    restate: () => {
+      restating = restating.catch(() => undefined).then(restateAll);
+      return restating;
     },
     async lift(slot) {
       names.forget(slotAddresses(slot).inside);
       held.delete(slot);
       // What is being stated now would come after what is undone.
-      await mending.catch(() => undefined);
+      await restating.catch(() => undefined);
       const record = await readRecordFile(recordFile(slot), recordSchema);
       if (record) await unconfine(record);
     },
-    close: () => names.close(),
+    async close() {
+      held.clear();
+      await restating.catch(() => undefined);
+      await names.close();
+    },
   };
 }
 
@@ -108,16 +116,24 @@ const LOOPBACK = "127.0.1.1";
 const NO_RESOLVER = "# This sandbox has no network.\n";
 const recordFile = (slot: number) => join(SLOTS_DIR, String(slot), "policy.json");
 
-/** Addresses are told again and again; the firewall hears of one once in a quarter of the time that it keeps it. */
-function createAdmission(claim: SlotClaim): (addresses: readonly string[]) => Promise<void> {
-  const renewMs = (NAMED_SECONDS * 1000) / 4;
+/**
+ * Addresses are told again and again; the firewall hears of one once in a quarter of the time that it keeps it. `told` are
+ * those that it keeps.
+ */
+function createAdmission(claim: SlotClaim) {
+  const keptMs = NAMED_SECONDS * 1000;
   const admittedAt = new Map<string, number>();
-  return async (addresses) => {
-    const now = performance.now();
-    for (const [address, at] of admittedAt) if (now - at > renewMs) admittedAt.delete(address);
-    const news = addresses.filter((address) => !admittedAt.has(address));
+  const ageOf = (address: string) => performance.now() - (admittedAt.get(address) ?? Number.NEGATIVE_INFINITY);
+  const told = () => {
+    for (const address of admittedAt.keys()) if (ageOf(address) > keptMs) admittedAt.delete(address);
+    return [...admittedAt.keys()];
+  };
+  const admit = async (addresses: readonly string[]) => {
+    told();
+    const news = addresses.filter((address) => ageOf(address) > keptMs / 4);
     if (news.length === 0) return;
     await admitNamed(claim, news);
-    for (const address of news) admittedAt.set(address, now);
+    for (const address of news) admittedAt.set(address, performance.now());
   };
+  return { told, admit };
 }

@@ -1,4 +1,3 @@
-import { runCommand } from "./command";
 import { changeFirewall } from "./firewall";
 import {
   HOST_ADDRESS,
@@ -28,26 +27,28 @@ import type { SlotClaim } from "./network-slots";
  * be kept, so that whoever was told an address can go there.
  */
 export const NAMED_SECONDS = 3600;
-/** Which sandboxes are confined, and to what. */
-const CONFINED = `${REACH_TABLE} confined`;
 /** Addresses of names at one time. */
 const MAX_NAMED = 4096;
 
-/** Confines a sandbox to these addresses and blocks, and to names that are told at `port` of the host's address. */
-export async function confine(claim: SlotClaim, blocks: readonly string[], port: number): Promise<void> {
-  await changeFirewall([...sharedRules(), ...ownRules(claim, blocks, port)]);
+/** What one sandbox is confined to. */
+export interface Confinement {
+  readonly claim: SlotClaim;
+  /** Addresses and blocks. */
+  readonly blocks: readonly string[];
+  /** Where names are told, at the host's address. */
+  readonly port: number;
+  /** Addresses of names that it was told before. */
+  readonly named: readonly string[];
 }
 
-/** The links that are confined now, whoever's they are. */
-export async function confinedLinks(): Promise<ReadonlySet<string>> {
-  // Where there is no such map, none is.
-  const listed = await runCommand("nft", ["list", "map", ...CONFINED.split(" ")]).catch(() => "");
-  return new Set([...listed.matchAll(/"([^"]+)" : jump /g)].map(([, link = ""]) => link));
+/** Confines sandboxes, all at once. */
+export async function confine(confinements: readonly Confinement[]): Promise<void> {
+  await changeFirewall([...sharedRules(), ...confinements.flatMap(ownRules)]);
 }
 
 /** Lets a confined sandbox reach addresses that a name stands for, for {@link NAMED_SECONDS} from now. */
 export async function admitNamed(claim: SlotClaim, addresses: readonly string[]): Promise<void> {
-  const elements = `element ${REACH_TABLE} ${objects(claim).named} { ${addresses.join(", ")} }`;
+  const elements = elementsOf(objects(claim).named, addresses);
   // Older kernels leave the time of an element that is there as it is.
   await changeFirewall([`add ${elements}`, `delete ${elements}`, `add ${elements}`]);
 }
@@ -58,8 +59,8 @@ export async function unconfine(claim: SlotClaim): Promise<void> {
   await changeFirewall([
     // Stated first, because what is not there cannot be deleted; the port is never asked.
     ...sharedRules(),
-    ...ownRules(claim, [], 53),
-    `delete element ${CONFINED} { "${link}" }`,
+    ...ownRules({ claim, blocks: [], port: 53, named: [] }),
+    `delete element ${REACH_TABLE} confined { "${link}" }`,
     `delete element ${REACH_TABLE} lookups { "${link}" }`,
     ...[rules, lookup].map((chain) => `delete chain ${REACH_TABLE} ${chain}`),
     ...[blocks, named].map((set) => `delete set ${REACH_TABLE} ${set}`),
@@ -78,7 +79,10 @@ function objects({ slot, claim }: SlotClaim) {
   };
 }
 
-function ownRules(claim: SlotClaim, allowed: readonly string[], port: number): string[] {
+const elementsOf = (set: string, elements: readonly string[]) =>
+  `element ${REACH_TABLE} ${set} { ${elements.join(", ")} }`;
+
+function ownRules({ claim, port, ...told }: Confinement): string[] {
   const { link, rules, lookup, blocks, named } = objects(claim);
   const confinement = [
     // Answers to whoever came from outside, which is the host itself.
@@ -89,12 +93,13 @@ function ownRules(claim: SlotClaim, allowed: readonly string[], port: number): s
     `goto ${REFUSE}`,
   ];
   return [
-    ...statedSet(blocks, "ipv4_addr; flags interval; auto-merge", allowed),
+    ...statedSet(blocks, "ipv4_addr; flags interval; auto-merge", told.blocks),
     // Not flushed: a sandbox that runs keeps the addresses it was told.
     `add set ${REACH_TABLE} ${named} { type ipv4_addr; size ${MAX_NAMED}; flags dynamic,timeout; timeout ${NAMED_SECONDS}s; }`,
+    ...(told.named.length > 0 ? [`add ${elementsOf(named, told.named)}`] : []),
     ...statedChain(REACH_TABLE, rules, confinement),
     ...statedChain(REACH_TABLE, lookup, [`${QUESTION} dnat ip to ${HOST_ADDRESS}:${port}`]),
-    `add element ${CONFINED} { "${link}" : jump ${rules} }`,
+    `add element ${REACH_TABLE} confined { "${link}" : jump ${rules} }`,
     `add element ${REACH_TABLE} lookups { "${link}" : jump ${lookup} }`,
   ];
 }

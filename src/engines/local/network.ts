@@ -75,7 +75,8 @@ export function createNetworkPool(
     async take(policy, audience) {
       const network = await stock.take();
       try {
-        if (audience !== STOCKED) await exits.admit(linkOf(network.slot), audience);
+        const group = typeof policy === "object" ? "listed" : audience;
+        if (group !== STOCKED) await exits.admit(linkOf(network.slot), group);
         return { ...network, ...(await policies.apply(network, policy)) };
       } catch (error) {
         network.release();
@@ -88,11 +89,14 @@ export function createNetworkPool(
       // As long as a slot is taken, no server lowers what raising makes: so it need not be looked at again.
       anchor = await claimSlot(home);
       await raiseHostNetwork();
-      await exits.open(destinations, policies.mend);
+      await exits.open(destinations, async () => {
+        await raiseHostNetwork();
+        await policies.restate();
+      });
       for (const slot of await ownedSlots(home)) {
         if (slot === anchor.slot) continue;
         if (!inUse.has(slot)) await removeNetwork(hand, slot, policies);
-        else await Promise.all([policies.renew(slot), exits.admit(linkOf(slot), "sandboxes")]);
+        else await exits.admit(linkOf(slot), (await policies.renew(slot)) ? "listed" : "sandboxes");
       }
       await stock.fill();
     },

@@ -37,8 +37,8 @@ export interface Runtime {
    * The container stays as it was, running or paused. runsc only.
    */
   saveMemory(id: string, image: string, signal: AbortSignal): Promise<void>;
-  /** Ends a container in whatever state it is; one that is gone is fine. */
-  remove(id: string): Promise<void>;
+  /** Ends a container in whatever state it is, sooner where its processes have ended; one that is gone is fine. */
+  remove(id: string, hasEnded: boolean): Promise<void>;
   /** Ids of all containers that the runtime knows in this home. */
   list(): Promise<string[]>;
 }
@@ -92,11 +92,11 @@ export function createRuntime(binary: RuntimeBinary, stateDir: string, hand: Han
       const argv = ["checkpoint", "--leave-running", "--exclude-committed-zero-pages", "--image-path", image, id];
       await runCommand(path, [...flags, ...argv], { timeoutMs: SAVE_TIMEOUT_MS, signal });
     },
-    async remove(id) {
+    async remove(id, hasEnded) {
       const options = { log: NOWHERE, limitSeconds: REMOVE_LIMIT_SECONDS };
       const remove = (...force: string[]) => hand.run([path, ...flags, "delete", ...force, id], options);
       // With --force, runc kills first what has ended already, and waits a tenth of a second to see the end of it.
-      if ((await remove()).result !== 0) await remove("--force");
+      if (!hasEnded || (await remove()).result !== 0) await remove("--force");
       if (kind === "runsc") await removeAgentPipes(pipesOf(id));
     },
     async list() {

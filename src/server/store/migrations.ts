@@ -6,6 +6,7 @@ import { sandboxDiskMigration } from "./sandbox-disk-migration";
 import { sandboxFieldsMigration } from "./sandbox-fields-migration";
 import { sandboxSnapshotMigration } from "./sandbox-snapshot-migration";
 import { snapshotVersionsMigration } from "./snapshot-versions-migration";
+import { supersededOrderMigration } from "./superseded-order-migration";
 import type { Tables } from "./tables";
 
 /**
@@ -37,6 +38,7 @@ export function listMigrations(blobDir: string): Record<string, Migration> {
     "0005_sandbox_checkpoints": sandboxCheckpointsMigration,
     "0006_sandbox_disk": sandboxDiskMigration,
     "0007_sandbox_snapshot": sandboxSnapshotMigration,
+    "0008_superseded_order": supersededOrderMigration,
   };
 }
 

@@ -49,16 +49,20 @@ export async function promoteVersion(tx: Tx, { id, version }: VersionKey, now: n
     .where("id", "=", id)
     .executeTakeFirstOrThrow();
   if (before !== version)
-    await setVersion(tx, { id, version: before }, { superseded_at: await nextMoment(tx, id, now) });
+    await setVersion(
+      tx,
+      { id, version: before },
+      { superseded_at: now, superseded_seq: await nextSupersededSeq(tx, id) },
+    );
   await tx.updateTable("snapshots").set({ current_version: version }).where("id", "=", id).execute();
   await dropSuperseded(tx, now, id);
 }
 
-/** Now, and after all that was superseded before: a clock that was set back does not make the newest the oldest. */
-async function nextMoment(tx: Tx, id: string, now: number): Promise<number> {
+/** After all that were superseded before, wherever the clock was then. */
+async function nextSupersededSeq(tx: Tx, id: string): Promise<number> {
   const versions = tx.selectFrom("snapshot_versions").where("snapshot_id", "=", id);
-  const { latest } = await versions.select(tx.fn.max("superseded_at").as("latest")).executeTakeFirstOrThrow();
-  return Math.max(now, Number(latest ?? 0) + 1);
+  const { last } = await versions.select(tx.fn.max("superseded_seq").as("last")).executeTakeFirstOrThrow();
+  return Number(last ?? 0) + 1;
 }
 
 /** The name as it is, or made. @throws conflict where it must be new and is not */

@@ -11,7 +11,7 @@ export async function dropSuperseded(db: Kysely<Tables>, now: number, snapshotId
   await sql`delete from snapshot_versions where seq in (
     select seq from (
       select v.seq, v.superseded_at,
-        row_number() over (partition by v.snapshot_id order by v.superseded_at desc, v.version desc) as place,
+        row_number() over (partition by v.snapshot_id order by v.superseded_seq desc, v.version desc) as place,
         coalesce(s.retention ->> 'keepLast', 1) as keep_last, s.retention ->> 'ttlSeconds' as ttl_seconds
       from snapshot_versions v join snapshots s on s.id = v.snapshot_id
       where v.status = 'ready' and v.version <> s.current_version

@@ -43,6 +43,7 @@ export interface Tables {
     error: string | null;
     created_at: number;
     superseded_at: number | null;
+    superseded_seq: number | null;
     last_used_at: number | null;
   };
   snapshot_tags: { snapshot_id: string; tag: string; version: number };

@@ -4,14 +4,28 @@ import { lowerHostNetwork, raiseHostNetwork } from "../../../src/engines/local/f
 import { REACH_TABLE } from "../../../src/engines/local/firewall-rules";
 import type { Hand } from "../../../src/engines/local/hand";
 import { createNetworkPolicies, type NetworkPolicies } from "../../../src/engines/local/network-policies";
-import { confinedLinks } from "../../../src/engines/local/network-reach";
 import { claimSlot, endClaim, freeSlot, type SlotClaim } from "../../../src/engines/local/network-slots";
 
+const ADDRESS = "198.51.100.7";
 const home = `/tmp/oc-policies-${process.pid}`;
 let policies: NetworkPolicies;
 let network: SlotClaim;
-const isConfined = async () => (await confinedLinks()).has(`oc${network.slot}`);
-const nft = (...words: string[]) => spawnSync("nft", words, { encoding: "utf8" });
+const nft = (...words: string[]) => {
+  const { stdout, stderr } = spawnSync("nft", words, { encoding: "utf8" });
+  return stdout + stderr;
+};
+/** What the firewall holds of the network, whoever else's it holds. */
+const stated = () => {
+  const table = nft("list", "table", ...REACH_TABLE.split(" "));
+  const { slot, claim } = network;
+  return {
+    isConfined: table.includes(`"oc${slot}" : jump to_${slot}_${claim}`),
+    looksUp: table.includes(`"oc${slot}" : jump ask_${slot}_${claim}`),
+    addresses: table.includes(ADDRESS),
+    left: table.includes(claim),
+  };
+};
+const WHOLE = { isConfined: true, looksUp: true, addresses: true, left: true };
 
 beforeEach(async () => {
   policies = createNetworkPolicies({} as Hand, { mayReach: () => true });
@@ -25,26 +39,30 @@ afterEach(async () => {
   await lowerHostNetwork();
 });
 
-test("what somebody flushed confines again", async () => {
-  await policies.apply(network, { allow: ["198.51.100.7"] });
-  expect(await isConfined()).toBe(true);
-  for (const map of ["confined", "lookups"]) {
-    expect(nft(`delete element ${REACH_TABLE} ${map} { oc${network.slot} }`).stderr).toBe("");
-  }
-  expect(nft(`delete chain ${REACH_TABLE} to_${network.slot}_${network.claim}`).stderr).toBe("");
-  expect(await isConfined()).toBe(false);
-  await policies.mend();
-  expect(await isConfined()).toBe(true);
-  expect(nft(`list table ${REACH_TABLE}`).stdout).toContain("198.51.100.7");
+test.each([
+  [
+    "its place among those that are confined",
+    () => nft(`delete element ${REACH_TABLE} confined { oc${network.slot} }`),
+  ],
+  ["its way to our name server", () => nft(`delete element ${REACH_TABLE} lookups { oc${network.slot} }`)],
+  ["its rules", () => nft(`flush chain ${REACH_TABLE} to_${network.slot}_${network.claim}`)],
+])("what somebody took away is stated again: %s", async (_what, take) => {
+  await policies.apply(network, { allow: [ADDRESS] });
+  expect(stated()).toEqual(WHOLE);
+  const before = nft("list", "table", ...REACH_TABLE.split(" "));
+  expect(take()).toBe("");
+  expect(nft("list", "table", ...REACH_TABLE.split(" "))).not.toBe(before);
+  await policies.restate();
+  expect(stated()).toEqual(WHOLE);
 });
 
-test("what was lifted stays so, also where it was about to be mended", async () => {
-  await policies.apply(network, { allow: ["198.51.100.7"] });
-  nft(`delete element ${REACH_TABLE} confined { oc${network.slot} }`);
-  const mending = policies.mend();
+test("what was lifted stays so, also where it was being stated again", async () => {
+  await policies.apply(network, { allow: [ADDRESS] });
+  const restating = policies.restate();
+  // By then it asks the firewall.
+  await new Promise((resolve) => setImmediate(resolve));
   await policies.lift(network.slot);
-  await mending;
-  await policies.mend();
-  expect(await isConfined()).toBe(false);
-  expect(nft(`list table ${REACH_TABLE}`).stdout).not.toContain(network.claim);
+  await restating;
+  await policies.restate();
+  expect(stated()).toEqual({ isConfined: false, looksUp: false, addresses: false, left: false });
 });

@@ -1,5 +1,7 @@
+import { execFileSync } from "node:child_process";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { NetworkPolicy } from "../../../src/engines/engine";
+import { REACH_TABLE } from "../../../src/engines/local/firewall-rules";
 import { PROBE, type Probed } from "../../fixtures/network-probe";
 import { MAIL_PORT, OUTSIDE_PORT } from "../../fixtures/outside";
 import { Bench, type EngineUnderTest, run } from "./engine-under-test";
@@ -226,6 +228,19 @@ export function networkLaws(under: EngineUnderTest): void {
         expect(under.holdings().filter((line) => line.startsWith("slot ")).length).toBeLessThanOrEqual(3);
       },
     );
+
+    test("whose list somebody took out of the firewall reaches nothing, until it is stated again", async () => {
+      const id = await sandbox({ allow: [places().first, "second.test"] });
+      const wanted = [at(places().first), at("second.test")];
+      expect(await probe(bench, id, wanted)).toMatchObject([{ reached: true }, { reached: true }]);
+      const address = (await bench.sh(id, "tail -1 /etc/hosts | cut -f1")).stdout.trim();
+      const [, , third = 0, fourth = 0] = address.split(".").map(Number);
+      execFileSync("nft", [`delete element ${REACH_TABLE} confined { oc${(third * 256 + fourth - 2) / 4} }`]);
+      expect(await probe(bench, id, wanted)).toMatchObject([{ reached: false }, { reached: false }]);
+      await bench.engine.stop();
+      await bench.start([id]);
+      expect(await probe(bench, id, wanted)).toMatchObject([{ reached: true }, { reached: true }]);
+    });
 
     test("a restart of the engine changes nothing", async () => {
       const [none, named] = [await sandbox("none"), await sandbox({ allow: ["first.test", "second.test"] })];

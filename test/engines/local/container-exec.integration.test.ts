@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -45,6 +46,7 @@ describe("a command that did not start", () => {
     ["no connection can be made", new Error("no route")],
   ] as const)("%s, and its container has ended: gone", async (_, start) => {
     container.kill("SIGKILL");
+    await once(container, "exit");
     await expect(startWith(start)).rejects.toMatchObject({ code: "gone" });
   });
 
