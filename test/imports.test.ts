@@ -11,7 +11,7 @@ const HANDLERS =
  * or `provider` that no room claims is an error, too. Types count: a room that knows another's types knows the room.
  */
 const ROOMS: readonly { readonly room: RegExp; readonly sees: readonly RegExp[] }[] = [
-  { room: /^src\/(errors|paths|version|failpoint)\.ts$/, sees: [] },
+  { room: /^src\/(errors|paths|version|failpoint|folders)\.ts$/, sees: [] },
   { room: /^src\/image\//, sees: [/^src\/image\//, /^src\/(errors|paths)$/] },
   { room: /^src\/api\//, sees: [/^src\/(api|image)\//, /^src\/errors$/] },
   { room: /^src\/client\//, sees: [/^src\/(client|api|image)\//, /^src\/(errors|paths|version)$/] },
@@ -19,7 +19,7 @@ const ROOMS: readonly { readonly room: RegExp; readonly sees: readonly RegExp[] 
   { room: /^src\/engines\/engine\.ts$/, sees: [/^src\/image\//, /^src\/errors$/] },
   {
     room: /^src\/engines\/local\//,
-    sees: [/^src\/engines\/(local\/|engine$)/, /^src\/image\//, /^src\/(errors|failpoint)$/],
+    sees: [/^src\/engines\/(local\/|engine$)/, /^src\/image\//, /^src\/(errors|failpoint|folders)$/],
   },
   {
     room: /^src\/server\/store\//,
@@ -31,7 +31,12 @@ const ROOMS: readonly { readonly room: RegExp; readonly sees: readonly RegExp[] 
   },
   {
     room: /^src\/server\//,
-    sees: [/^src\/server\//, /^src\/engines\/engine$/, /^src\/(api|image)\//, /^src\/(errors|version|failpoint)$/],
+    sees: [
+      /^src\/server\//,
+      /^src\/engines\/engine$/,
+      /^src\/(api|image)\//,
+      /^src\/(errors|version|failpoint|folders)$/,
+    ],
   },
   { room: /^src\/server\.ts$/, sees: [/^src\/server\//, /^src\/errors$/] },
   { room: /^src\/cli\//, sees: [/^src\//] },

@@ -124,7 +124,7 @@ export class FullDiskSite {
       const text = await answer.text();
       if (answer.ok) return (text === "" ? {} : JSON.parse(text)) as Readonly<Record<string, unknown>>;
       this.count("refusals");
-      if (!HONEST.test(text)) this.broken.push(`${what}: ${answer.status} ${text}`);
+      if (!HONEST.test(text)) this.broken.push(`${what}: ${answer.status} ${text}; ${this.server.lastWords}`);
     } catch (error) {
       this.broken.push(`${what}: ${String(error)}; ${this.server.isAlive ? "it lives" : this.server.lastWords}`);
     }

@@ -21,6 +21,10 @@ export class Latencies {
     this.taken.push(ms);
   }
 
+  addAll(others: Latencies): void {
+    this.taken.push(...others.taken);
+  }
+
   get count(): number {
     return this.taken.length;
   }
@@ -38,7 +42,10 @@ export class HogPen {
   readonly health = new Latencies();
   readonly alone = new Latencies();
   readonly beside = new Latencies();
+  /** Beside many commands of one sandbox, which are as much work for the server as they are for the sandbox. */
+  readonly besideCrowd = new Latencies();
   hogs = 0;
+  private readonly besideEach = new Map<string, Latencies>();
   private readonly ids = new Set<string>();
   private readonly canary: string;
   private neighbour = "";
@@ -86,7 +93,11 @@ export class HogPen {
     const runs = ids.map((id, index) => this.feed(id, hogs[index] ?? "processor", asRoot));
     this.hogs += hogs.length;
     await sleep(500);
-    await this.ask(times, this.beside, what);
+    const now = new Latencies();
+    await this.ask(times, now, what);
+    const earlier = this.besideEach.get(what) ?? new Latencies();
+    this.besideEach.set(what, earlier);
+    for (const all of [this.beside, earlier]) all.addAll(now);
     await Promise.all(ids.map((id) => this.delete(id, what)));
     await Promise.all(runs);
     await this.checkNeighbour(what);
@@ -116,7 +127,7 @@ export class HogPen {
   async crowd(commands: number): Promise<void> {
     const id = await this.create();
     const answers = Promise.all(Array.from({ length: commands }, () => this.exec(id, "sleep 1; echo here")));
-    await this.ask(5, this.beside, `${commands} commands`);
+    await this.ask(5, this.besideCrowd, `${commands} commands`);
     const wrong = (await answers).filter(({ stdout, error }) => stdout !== "here\n" && error === undefined);
     if (wrong.length > 0) this.broken.push(`${wrong.length} of ${commands} commands at once answered otherwise`);
     await this.delete(id, `${commands} commands`);
@@ -127,6 +138,12 @@ export class HogPen {
     await this.delete(this.neighbour, "the end");
     await this.server.end("SIGTERM");
     return homeCensus(this.server.home, (name) => this.ids.has(name));
+  }
+
+  /** The hogs beside which the neighbour waited longest, with its p99. */
+  get worst(): string {
+    const worst = [...this.besideEach].sort(([, one], [, other]) => other.p99 - one.p99).slice(0, 3);
+    return worst.map(([what, { p99 }]) => `${what} ${p99} ms`).join(", ");
   }
 
   /** How much memory the server took beyond what it began with, in MiB, at least 1. */

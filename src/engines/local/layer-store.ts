@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, open, readdir, rename, writeFile } from "node:fs/promises";
+import { open, readdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { failpoint } from "../../failpoint";
+import { makeFolders } from "../../folders";
 import type { DamagedLayer } from "../engine";
 import { diskUsage, syncDir, syncFileSystem } from "./durable";
 import type { Hand } from "./hand";
@@ -143,7 +144,7 @@ async function beginLayer(home: LocalHome): Promise<string> {
 /** Makes `<dir>/fs`, the writable top of a stack, as the root directory that the container sees. */
 export async function makeUpper(dir: string): Promise<void> {
   const upper = join(dir, "fs");
-  await mkdir(upper, { recursive: true });
+  await makeFolders(upper);
   const handle = await open(upper, "r");
   try {
     await handle.chown(UID_SHIFT, UID_SHIFT);

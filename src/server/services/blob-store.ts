@@ -1,9 +1,10 @@
-import { access, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { access, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import type { OpenedBlob } from "../../engines/engine";
 import { OpenComputerError } from "../../errors";
 import { failpoint } from "../../failpoint";
+import { makeFolders } from "../../folders";
 import { contentHash, digestOf } from "../../image/hash";
 import type { ImageManifest } from "../../image/image-manifest";
 import { blobPath } from "../store/blob-path";
@@ -143,7 +144,7 @@ export class BlobStore {
 
   private async publish(temporary: string, digest: string): Promise<void> {
     const target = this.pathOf(digest);
-    await mkdir(dirname(target), { recursive: true, mode: 0o700 });
+    await makeFolders(dirname(target), 0o700);
     await rename(temporary, target);
     await syncDir(dirname(target));
   }

@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Engine } from "../../engines/engine";
 import { isOpenComputerError, OpenComputerError, toErrorJson } from "../../errors";
 import { failpoint } from "../../failpoint";
+import { makeFolders } from "../../folders";
 import { contentHash } from "../../image/hash";
 import type { ImageManifest } from "../../image/image-manifest";
 import type { Log } from "../log";
@@ -125,7 +125,7 @@ export class BuildService {
     const { logDir, now } = this.parts;
     const id = randomUUID();
     const logPath = join(logDir, `${id}.ndjson`);
-    await mkdir(logDir, { recursive: true, mode: 0o700 });
+    await makeFolders(logDir, 0o700);
     await org.insertBuild({
       ...{ id, contentHash: hash, name: wish.name, status: "running", error: null },
       ...{ logPath, startedAt: now(), finishedAt: null },

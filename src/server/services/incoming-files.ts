@@ -1,10 +1,11 @@
 import { createHash, type Hash, randomBytes } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
-import { mkdir, readdir, rm, stat, truncate } from "node:fs/promises";
+import { readdir, rm, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { type Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { invalidInput, isOpenComputerError, OpenComputerError } from "../../errors";
+import { makeFolders } from "../../folders";
 import { formatSize } from "../../image/format-size";
 import { sha256Hex } from "../../image/hash";
 import { MAX_FILE_BYTES } from "../../image/image-size";
@@ -57,7 +58,7 @@ export class IncomingFiles {
     const path = this.writing.has(own) ? `${own}-${randomBytes(8).toString("hex")}` : own;
     this.writing.add(path);
     try {
-      await mkdir(this.dir, { recursive: true, mode: 0o700 });
+      await makeFolders(this.dir, 0o700);
       await keep(path, await writeVerified(path, arrival));
     } catch (error) {
       const isCut =
