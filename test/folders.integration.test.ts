@@ -18,4 +18,3 @@ afterAll(() => {
 test("a disk that has no room for a folder is told as such", async () => {
   await expect(makeFolders(join(dir, "a", "b"))).rejects.toMatchObject({ code: "ENOSPC" });
 });
-});
