@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { setMaxListeners } from "node:events";
+import type { Readable } from "node:stream";
 import type { ExecRequest, ExecResult } from "../../api/records";
 import type { Engine, Execution } from "../../engines/engine";
 import { type ErrorJson, OpenComputerError, toErrorJson } from "../../errors";
@@ -13,6 +14,8 @@ import type { SandboxLife, SandboxUse } from "./sandbox-life";
 
 /** How much output of a command that is polled for is kept, as on the wire. */
 const ASYNC_OUTPUT_BYTES = 1024 * 1024;
+/** How fast output is read that is not kept: 32 MiB a second. */
+const DROPPED_BYTES_PER_MS = (32 * 1024 * 1024) / 1000;
 /** How much of one whose caller waits: generous, but one sandbox must not fill the server's memory. */
 const SYNC_OUTPUT_BYTES = 16 * 1024 * 1024;
 /** How long a finished command's result can be asked for. */
@@ -172,7 +175,10 @@ export class ExecService {
 
   private toCommand(sandboxId: string, execution: Execution, output: OutputBuffer, startedAt: number): KeptCommand {
     for (const name of ["stdout", "stderr"] as const) {
-      execution[name].on("data", (bytes: Buffer) => output.append(name, bytes));
+      execution[name].on("data", (bytes: Buffer) => {
+        output.append(name, bytes);
+        if (output.truncated) readOnLater(execution[name], bytes.length / DROPPED_BYTES_PER_MS);
+      });
       // A pipe that breaks ends early; how the command ended is told by its result.
       execution[name].on("error", () => {});
     }
@@ -206,6 +212,12 @@ export class ExecService {
     this.pools.set(orgId, pool);
     return pool;
   }
+}
+
+/** Who prints more than is kept has time: the server's belongs to others. */
+function readOnLater(stream: Readable, afterMs: number): void {
+  stream.pause();
+  setTimeout(() => stream.resume(), afterMs);
 }
 
 async function stateWithin(execId: string, command: KeptCommand, holdMs: number): Promise<CommandState> {
