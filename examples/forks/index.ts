@@ -11,10 +11,11 @@ const image = Image.base()
   .startCommand("python3 service/notes.py", { readyCommand: "python3 service/ask.py" });
 const snapshot = new Snapshot("notes", { image });
 
-// One sandbox is prepared: what takes long is done once.
+// One sandbox is prepared: what takes long is done once. Another fact is another sandbox: a readyCheck alone changes in place.
 const prepared = new Sandbox("prepared", {
   snapshot: snapshot.name,
-  readyCheck: { command: "python3 service/ask.py 'otters hold hands'", timeoutSeconds: 60 },
+  envs: { FACT: "otters hold hands" },
+  readyCheck: { command: 'python3 service/ask.py "$FACT"', timeoutSeconds: 60 },
 });
 const checkpoint = new Checkpoint("prepared", {
   sandbox: prepared.id,

@@ -91,7 +91,7 @@ const SANDBOX_COLUMNS: readonly Column<SandboxInfo>[] = [
   { head: "MEMORY", cell: ({ memoryMB }) => (memoryMB === undefined ? undefined : `${memoryMB} MiB`) },
   { head: "TAGS", cell: ({ tags }) => toPairs(tags), optional: true },
   { head: "STARTED", cell: ({ startedAt }) => toMinute(startedAt) },
-  { head: "ENDS", cell: ({ endAt }) => toMinute(endAt) },
+  { head: "SLEEPS", cell: ({ endAt }) => toMinute(endAt) },
 ];
 
 const BUILD_COLUMNS: readonly Column<BuildInfo>[] = [

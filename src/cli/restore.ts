@@ -18,8 +18,10 @@ export function restoreCommand(terminal: Terminal): Command {
     .argument("<checkpoint>", "name or id of one of its checkpoints")
     .option("--json", "print JSON: the sandbox")
     .addHelpText("after", HELP)
-    .action(async (sandboxId: string, name: string, options: { json?: boolean }) => {
+    .action(async (sandboxId: string, given: string, options: { json?: boolean }) => {
       const { signal } = terminal;
+      // As `checkpoints` prints it, too.
+      const name = given.startsWith(`${sandboxId}/`) ? given.slice(sandboxId.length + 1) : given;
       const api = await requireServer(terminal);
       const checkpoint = await requireCheckpoint(api, { sandboxId, name }, signal);
       const info = await api.restoreCheckpoint(sandboxId, checkpoint.id, { signal });

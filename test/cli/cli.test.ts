@@ -95,7 +95,7 @@ describe("ls", () => {
         "SNAPSHOT  STATUS  HASH          CREATED            LAST USED",
         "agent     ready   abcdef012345  2026-05-04T10:20Z  -",
         "",
-        "SANDBOX  STATUS   FROM   MEMORY    STARTED            ENDS",
+        "SANDBOX  STATUS   FROM   MEMORY    STARTED            SLEEPS",
         "sb-1     running  agent  1024 MiB  2026-05-04T10:21Z  -",
         "",
       ].join("\n"),

@@ -134,7 +134,7 @@ describe("ls", () => {
       "agent     3        ready   abcdef012345  nightly  team=red  2026-05-04T10:20Z  -",
       "plain     -        ready   1234          -        -         2026-05-04T10:20Z  -",
       "",
-      "SANDBOX  STATUS   FROM   MEMORY  TAGS   STARTED  ENDS",
+      "SANDBOX  STATUS   FROM   MEMORY  TAGS   STARTED  SLEEPS",
       "sb-1     running  agent  -       job=7  -        -",
       "",
     ]);

@@ -1,7 +1,9 @@
 import { closeSync, constants, openSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { readdir, readFile, rm } from "node:fs/promises";
 import { Socket } from "node:net";
+import { dirname } from "node:path";
 import type { Hand } from "./hand";
+import { endProcess, processStart } from "./process-identity";
 
 /** What leads to an agent: two streams of bytes, which may be the two directions of one socket. */
 export interface AgentChannel {
@@ -34,6 +36,20 @@ export async function makeAgentPipes(hand: Hand, base: string): Promise<void> {
   await removeAgentPipes(base);
   const argv = ["/bin/sh", "-c", 'exec mkfifo -m 600 "$0.in" "$0.out"', base];
   await hand.run(argv, { log: "/dev/null", limitSeconds: MAKE_LIMIT_SECONDS });
+}
+
+/** Ends programs that wait at pipes in a directory for a server that died before it met them. */
+export async function endAbandonedStarts(dir: string): Promise<void> {
+  for (const pid of (await readdir("/proc")).map(Number).filter(Number.isInteger)) {
+    const words = (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")).split("\0");
+    // Once both pipes are open it is the program itself, which is not to be ended on its way.
+    if (words[2] === ON_PIPES && words[3] && dirname(words[3]) === dir) await endPid(pid);
+  }
+}
+
+async function endPid(pid: number): Promise<void> {
+  const start = await processStart(pid);
+  if (start !== null) await endProcess({ pid, start });
 }
 
 /** Our ends of a pair of pipes. */

@@ -230,6 +230,7 @@ async function reconcile(
   destinations: Destinations,
 ): Promise<void> {
   const { home, runtime } = deps;
+  await runtime.endAbandonedStarts();
   await sandboxes.reconcile(known);
   for (const name of await readdir(home.active)) {
     const dir = join(home.active, name);

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { OpenComputerError } from "../../errors";
 import {
   type AgentChannel,
+  endAbandonedStarts,
   makeAgentPipes,
   ON_PIPES,
   openAgentPipes,
@@ -39,6 +40,8 @@ export interface Runtime {
   saveMemory(id: string, image: string, signal: AbortSignal): Promise<void>;
   /** Ends a container in whatever state it is, sooner where its processes have ended; one that is gone is fine. */
   remove(id: string, hasEnded: boolean): Promise<void>;
+  /** Ends what an earlier server was about to start; only while nothing is started. */
+  endAbandonedStarts(): Promise<void>;
   /** Ids of all containers that the runtime knows in this home. */
   list(): Promise<string[]>;
 }
@@ -99,6 +102,7 @@ export function createRuntime(binary: RuntimeBinary, stateDir: string, hand: Han
       if (!hasEnded || (await remove()).result !== 0) await remove("--force");
       if (kind === "runsc") await removeAgentPipes(pipesOf(id));
     },
+    endAbandonedStarts: () => endAbandonedStarts(stateDir),
     async list() {
       // A newer runc does not list a place that is not there.
       await mkdir(join(stateDir, kind), { recursive: true, mode: 0o700 });
