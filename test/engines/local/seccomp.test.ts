@@ -9,6 +9,7 @@ interface Condition {
 }
 interface Rule {
   readonly names: readonly string[];
+  readonly action: string;
   readonly errnoRet: number;
   readonly args?: readonly Condition[];
 }
@@ -29,7 +30,7 @@ function answerTo(name: string, ...args: readonly bigint[]): number {
   const rule = syscalls.find(
     ({ names, args: conditions = [] }) => names.includes(name) && conditions.every((one) => holds(one, args)),
   );
-  return rule?.errnoRet ?? 0;
+  return rule?.action === "SCMP_ACT_ERRNO" ? rule.errnoRet : 0;
 }
 
 const EPERM = 1;
