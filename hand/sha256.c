@@ -88,25 +88,21 @@ static int has_instructions(void)
     return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & bit_SHA) && __builtin_cpu_supports("sse4.1");
 }
 
+#endif
+
 static void mix(struct sha256 *hash, const unsigned char *bytes)
 {
+#ifdef HAS_PROCESSOR_WAY
     static int by_processor = -1;
     if (by_processor < 0)
         by_processor = has_instructions();
-    if (by_processor)
+    if (by_processor) {
         mix_by_processor(hash->state, bytes);
-    else
-        mix_by_hand(hash->state, bytes);
-}
-
-#else
-
-static void mix(struct sha256 *hash, const unsigned char *bytes)
-{
+        return;
+    }
+#endif
     mix_by_hand(hash->state, bytes);
 }
-
-#endif
 
 void sha256_begin(struct sha256 *hash)
 {

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { requireCheckpoint } from "./checkpoint-ref";
+import { requireCheckpoint, toCheckpointRef } from "./checkpoint-ref";
 import { formatJson } from "./format-table";
 import { requireServer, type Terminal } from "./terminal";
 
@@ -21,7 +21,8 @@ export function restoreCommand(terminal: Terminal): Command {
     .action(async (sandboxId: string, given: string, options: { json?: boolean }) => {
       const { signal } = terminal;
       // As `checkpoints` prints it, too.
-      const name = given.startsWith(`${sandboxId}/`) ? given.slice(sandboxId.length + 1) : given;
+      const ref = toCheckpointRef(given);
+      const name = ref?.sandboxId === sandboxId ? ref.name : given;
       const api = await requireServer(terminal);
       const checkpoint = await requireCheckpoint(api, { sandboxId, name }, signal);
       const info = await api.restoreCheckpoint(sandboxId, checkpoint.id, { signal });

@@ -46,10 +46,14 @@ export async function sendImage<T>(
       const news = missingIn(error).filter((digest) => !lost.has(digest));
       if (news.length === 0) throw error;
       for (const digest of news) lost.add(digest);
-      const message = `the server has lost ${countFiles(news)} since; uploading again`;
-      options.onBuildLog?.({ step: 0, type: "upload", message });
+      tell(options, `the server has lost ${countFiles(news)} since; uploading again`);
     }
   }
+}
+
+/** A line of the build, before its first step. */
+function tell({ onBuildLog }: BuildOptions, message: string): void {
+  onBuildLog?.({ step: 0, type: "upload", message });
 }
 
 /** What a server says that it needs and has not. */
@@ -82,18 +86,17 @@ const PROGRESS_INTERVAL_MS = 2_000;
 const QUIET_UPLOAD = { files: 200, sizeBytes: 8 * 1024 * 1024 } as const;
 
 /** Says as lines of the build, before its first, what is uploaded; returns what to call after each file. */
-function tellProgress(sources: readonly BlobSource[], { onBuildLog }: BuildOptions): () => void {
-  const tell = (message: string) => onBuildLog?.({ step: 0, type: "upload", message });
+function tellProgress(sources: readonly BlobSource[], options: BuildOptions): () => void {
   const sizeBytes = sources.reduce((sum, source) => sum + source.sizeBytes, 0);
   const isLarge = sources.length > QUIET_UPLOAD.files || sizeBytes > QUIET_UPLOAD.sizeBytes;
-  if (isLarge) tell(`uploading ${countFiles(sources)} (${formatSize(sizeBytes)})`);
+  if (isLarge) tell(options, `uploading ${countFiles(sources)} (${formatSize(sizeBytes)})`);
   let done = 0;
   let toldAt = performance.now();
   return () => {
     done += 1;
     if (performance.now() - toldAt < PROGRESS_INTERVAL_MS) return;
     toldAt = performance.now();
-    tell(`uploaded ${done} of ${countFiles(sources)}`);
+    tell(options, `uploaded ${done} of ${countFiles(sources)}`);
   };
 }
 

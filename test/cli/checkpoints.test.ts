@@ -119,7 +119,7 @@ describe("restore", () => {
     "POST /api/sandboxes/sb-1/checkpoints/c0ffee01/restore": { json: { status: "restoring" } },
     "GET /api/sandboxes/sb-1": { json: SANDBOX },
   };
-  it.each(["before", "c0ffee01"])("takes %s", async (name) => {
+  it.each(["before", "c0ffee01", "sb-1/before"])("takes %s", async (name) => {
     const outcome = await run(["restore", "sb-1", name], replies);
     expect(outcome).toEqual({ exitCode: 0, stdout: "sb-1 is back at before\n", stderr: "" });
     expect(json((await run(["restore", "sb-1", name, "--json"])).stdout)).toEqual(SANDBOX);

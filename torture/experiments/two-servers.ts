@@ -4,9 +4,9 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { connectEmbedded } from "../../src/client/embedded";
 import { packageRoot } from "../../src/client/package-root";
-import { findEmbedded } from "../../src/client/running-server";
+import { findEmbedded, isAlive } from "../../src/client/running-server";
 import { homeCensus } from "../../test/fixtures/home-census";
-import { RealServer } from "../../test/fixtures/real-server";
+import { RealServer, untilTrue } from "../../test/fixtures/real-server";
 import type { Experiment } from "../experiment";
 import type { TortureRun } from "../torture-run";
 
@@ -40,9 +40,7 @@ export const twoServers: Experiment = {
       broken.push(...(await kept()));
     }
     await server.call("DELETE", "/snapshots/kept");
-    for (const { sandboxID } of (await (await server.call("GET", "/sandboxes")).json()) as { sandboxID: string }[]) {
-      await server.call("DELETE", `/sandboxes/${sandboxID}`);
-    }
+    await server.deleteSandboxes();
     await server.end("SIGTERM");
     return { counts, lost: [], leaked: homeCensus(server.home), broken };
   },
@@ -106,14 +104,10 @@ async function startTogether(home: string, run: TortureRun): Promise<string[]> {
   const found = await findEmbedded(home, { signal: run.signal });
   if (!found) return [...problems, "there is no server afterwards"];
   process.kill(found.card.pid, "SIGTERM");
-  const isThere = () => {
-    try {
-      process.kill(found.card.pid, 0);
-      return true;
-    } catch {
-      return false;
-    }
-  };
-  for (let tries = 0; isThere() && tries < 600; tries += 1) await new Promise((resolve) => setTimeout(resolve, 50));
-  return isThere() ? [...problems, `the server with pid ${found.card.pid} did not end`] : problems;
+  const { pid } = found.card;
+  const isOver = untilTrue(30_000, async () => !isAlive(pid));
+  return await isOver.then(
+    () => problems,
+    () => [...problems, `the server with pid ${pid} did not end`],
+  );
 }

@@ -40,14 +40,14 @@ export async function makeAgentPipes(hand: Hand, base: string): Promise<void> {
 
 /** Ends programs that wait at pipes in a directory for a server that died before it met them. */
 export async function endAbandonedStarts(dir: string): Promise<void> {
-  for (const pid of (await readdir("/proc")).map(Number).filter(Number.isInteger)) {
-    const words = (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")).split("\0");
-    // Once both pipes are open it is the program itself, which is not to be ended on its way.
-    if (words[2] === ON_PIPES && words[3] && dirname(words[3]) === dir) await endPid(pid);
-  }
+  const pids = (await readdir("/proc")).map(Number).filter(Number.isInteger);
+  await Promise.all(pids.map((pid) => endWaiting(pid, dir)));
 }
 
-async function endPid(pid: number): Promise<void> {
+/** Once both pipes are open it is the program itself, which is not to be ended on its way. */
+async function endWaiting(pid: number, dir: string): Promise<void> {
+  const [, , script, base] = (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")).split("\0");
+  if (script !== ON_PIPES || !base || dirname(base) !== dir) return;
   const start = await processStart(pid);
   if (start !== null) await endProcess({ pid, start });
 }

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { constants, type Stats } from "node:fs";
-import { lstat, mkdir, open, readdir } from "node:fs/promises";
+import { lstat, open, readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { makeFolders } from "../../folders";
 
 /** A regular file below a directory. */
 export interface KeptFile {
@@ -56,5 +57,5 @@ export async function sha256OfFile(file: string): Promise<string | null> {
 
 /** Makes a directory and its parents, for us alone. */
 export async function makePrivateDir(dir: string): Promise<void> {
-  await mkdir(dir, { recursive: true, mode: 0o700 });
+  await makeFolders(dir, 0o700);
 }

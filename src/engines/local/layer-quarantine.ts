@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir, readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { makeFolders } from "../../folders";
 import type { DamagedLayer } from "../engine";
 import { syncDir } from "./durable";
 import type { LocalHome } from "./home";
@@ -34,7 +35,7 @@ export function createQuarantine({ damaged }: LocalHome): Quarantine {
   const recordOf = (name: string) => readRecordFile(join(damaged, name, "damage.json"), recordSchema);
   return {
     async putAside(layer, damage) {
-      await mkdir(damaged, { recursive: true, mode: 0o700 });
+      await makeFolders(damaged, 0o700);
       const place = join(damaged, `${damage.key.slice(0, 16)}-${randomBytes(4).toString("hex")}`);
       await mkdir(place);
       await writeRecordFile(join(place, "damage.json"), damage);
